@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Compiler attributes, automatic cleanup and the few idioms that every layer uses.
+ * Knows: the compiler and libc. Must not know: anything else of this project. Owns nothing. */
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define _must_check_ __attribute__((__warn_unused_result__))
+#define _nonnull_all_ __attribute__((__nonnull__))
+#define _nonnull_(...) __attribute__((__nonnull__(__VA_ARGS__)))
+#define _printf_(a, b) __attribute__((__format__(__printf__, a, b)))
+#define _unused_ __attribute__((__unused__))
+#define _cleanup_(f) __attribute__((__cleanup__(f)))
+
+#define ELEMENTSOF(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define UNUSED(x) ((void)(x))
+
+#define USEC_PER_SEC 1000000ULL
+#define USEC_PER_MSEC 1000ULL
+#define NSEC_PER_USEC 1000ULL
+#define USEC_INFINITY UINT64_MAX
+
+/* Hand over what a cleanup variable owns. */
+#define TAKE_PTR(p)                                                                                \
+	__extension__({                                                                            \
+		__typeof__(p) *_take = &(p);                                                       \
+		__typeof__(p) _taken = *_take;                                                     \
+		*_take = NULL;                                                                     \
+		_taken;                                                                            \
+	})
+#define TAKE_FD(fd)                                                                                \
+	__extension__({                                                                            \
+		int *_take = &(fd);                                                                \
+		int _taken = *_take;                                                               \
+		*_take = -EBADF;                                                                   \
+		_taken;                                                                            \
+	})
+
+/* Defines `static inline void namep(type **p)` for use with _cleanup_. */
+#define DEFINE_CLEANUP(type, destroy)                                                              \
+	static inline void destroy##p(type *p)                                                     \
+	{                                                                                          \
+		if (*p)                                                                            \
+			destroy(*p);                                                               \
+	}                                                                                          \
+	struct _semicolon_
+
+static inline void freep(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline int fd_close(int fd)
+{
+	if (fd >= 0) {
+		int saved = errno;
+		(void)close(fd);
+		errno = saved;
+	}
+	return -EBADF;
+}
+
+static inline void closep(int *fd)
+{
+	*fd = fd_close(*fd);
+}
+
+static inline void fclosep(FILE **f)
+{
+	if (*f)
+		(void)fclose(*f);
+}
+
+#define _cleanup_free_ _cleanup_(freep)
+#define _cleanup_close_ _cleanup_(closep)
+#define _cleanup_fclose_ _cleanup_(fclosep)

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/str.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+const char *str_after(const char *s, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	return strncmp(s, prefix, n) == 0 ? s + n : NULL;
+}
+
+bool str_ends(const char *s, const char *suffix)
+{
+	size_t n = strlen(s), m = strlen(suffix);
+
+	return n >= m && memcmp(s + n - m, suffix, m) == 0;
+}
+
+int str_cmp(const char *a, const char *b)
+{
+	if (!a || !b)
+		return (a != NULL) - (b != NULL);
+	return strcmp(a, b);
+}
+
+int str_replace(char **s, const char *with)
+{
+	char *copy = NULL;
+
+	if (with) {
+		copy = strdup(with);
+		if (!copy)
+			return -ENOMEM;
+	}
+	free(*s);
+	*s = copy;
+	return 0;
+}
+
+void strv_free(char **l)
+{
+	if (!l)
+		return;
+	for (char **i = l; *i; i++)
+		free(*i);
+	free(l);
+}
+
+size_t strv_len(char *const *l)
+{
+	size_t n = 0;
+
+	while (l && l[n])
+		n++;
+	return n;
+}
+
+bool strv_has(char *const *l, const char *s)
+{
+	for (; l && *l; l++)
+		if (strcmp(*l, s) == 0)
+			return true;
+	return false;
+}
+
+static int strv_add_taken(char ***l, char *taken)
+{
+	size_t n = strv_len(*l);
+	char **grown = realloc(*l, (n + 2) * sizeof(*grown));
+
+	if (!grown) {
+		free(taken);
+		return -ENOMEM;
+	}
+	grown[n] = taken;
+	grown[n + 1] = NULL;
+	*l = grown;
+	return 0;
+}
+
+int strv_add(char ***l, const char *s)
+{
+	char *copy = strdup(s);
+
+	return copy ? strv_add_taken(l, copy) : -ENOMEM;
+}
+
+int strv_add_words(char ***l, const char *words)
+{
+	static const char blanks[] = " \t\n";
+
+	for (const char *p = words + strspn(words, blanks); *p; p += strspn(p, blanks)) {
+		size_t n = strcspn(p, blanks);
+		char *word = strndup(p, n);
+		int r = word ? strv_add_taken(l, word) : -ENOMEM;
+
+		if (r < 0)
+			return r;
+		p += n;
+	}
+	return 0;
+}
+
+int strv_copy(char ***ret, char *const *l)
+{
+	_cleanup_strv_ char **copy = NULL;
+
+	for (; l && *l; l++) {
+		int r = strv_add(&copy, *l);
+
+		if (r < 0)
+			return r;
+	}
+	*ret = TAKE_PTR(copy);
+	return 0;
+}
+
+bool strv_eq(char *const *a, char *const *b)
+{
+	size_t n = strv_len(a);
+
+	if (n != strv_len(b))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(a[i], b[i]) != 0)
+			return false;
+	return true;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void strv_sort(char **l)
+{
+	if (l)
+		qsort(l, strv_len(l), sizeof(*l), compare_strings);
+}
+
+void buf_done(struct buf *b)
+{
+	free(b->data);
+	*b = BUF_INIT;
+}
+
+static bool buf_reserve(struct buf *b, size_t more)
+{
+	size_t room = b->room ? b->room : 64;
+	char *grown;
+
+	if (b->failed)
+		return false;
+	if (more >= SIZE_MAX / 4 || b->len >= SIZE_MAX / 4) {
+		b->failed = true;
+		return false;
+	}
+	while (room < b->len + more + 1)
+		room *= 2;
+	if (room == b->room)
+		return true;
+	grown = realloc(b->data, room);
+	if (!grown) {
+		b->failed = true;
+		return false;
+	}
+	b->data = grown;
+	b->room = room;
+	return true;
+}
+
+void buf_add_len(struct buf *b, const char *s, size_t len)
+{
+	if (!buf_reserve(b, len))
+		return;
+	if (len > 0)
+		memcpy(b->data + b->len, s, len);
+	b->len += len;
+	b->data[b->len] = 0;
+}
+
+void buf_add(struct buf *b, const char *s)
+{
+	if (s)
+		buf_add_len(b, s, strlen(s));
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vsnprintf(NULL, 0, format, ap);
+	va_end(ap);
+	if (n < 0 || !buf_reserve(b, (size_t)n)) {
+		b->failed = true;
+		return;
+	}
+	va_start(ap, format);
+	(void)vsnprintf(b->data + b->len, (size_t)n + 1, format, ap);
+	va_end(ap);
+	b->len += (size_t)n;
+}
+
+/* Length of the valid, printable UTF-8 sequence at s, or 0. Rejects overlong forms, surrogates,
+ * C1 controls, and the bidirectional and line-separating characters that reorder a line. */
+static size_t printable_length(const unsigned char *s)
+{
+	uint32_t c;
+	size_t n;
+
+	if (s[0] >= 0x20 && s[0] < 0x7f)
+		return s[0] == '\\' ? 0 : 1;
+	if (s[0] >= 0xc2 && s[0] <= 0xdf) {
+		n = 2;
+		c = s[0] & 0x1fU;
+	} else if (s[0] >= 0xe0 && s[0] <= 0xef) {
+		n = 3;
+		c = s[0] & 0x0fU;
+	} else if (s[0] >= 0xf0 && s[0] <= 0xf4) {
+		n = 4;
+		c = s[0] & 0x07U;
+	} else {
+		return 0;
+	}
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0U) != 0x80)
+			return 0;
+		c = (c << 6) | (s[i] & 0x3fU);
+	}
+	if (c < 0xa0 || (n == 3 && c < 0x800) || (n == 4 && c < 0x10000) || c > 0x10ffff ||
+	    (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	if ((c >= 0x200e && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+	    (c >= 0x2066 && c <= 0x2069) || c == 0xfeff)
+		return 0;
+	return n;
+}
+
+void buf_escape(struct buf *b, const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+
+	while (p && *p) {
+		size_t n = printable_length(p);
+
+		if (n > 0) {
+			buf_add_len(b, (const char *)p, n);
+			p += n;
+		} else {
+			buf_printf(b, "\\x%02x", *p);
+			p++;
+		}
+	}
+}
+
+int buf_take(struct buf *b, char **ret)
+{
+	if (!b->data && !buf_reserve(b, 0))
+		return -ENOMEM;
+	if (b->failed)
+		return -ENOMEM;
+	b->data[b->len] = 0;
+	*ret = TAKE_PTR(b->data);
+	*b = BUF_INIT;
+	return 0;
+}
+
+char *str_escape(const char *s)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char *r;
+
+	buf_escape(&b, s);
+	return buf_take(&b, &r) < 0 ? NULL : r;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+int str_unescape(const char *s, size_t len, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	for (size_t i = 0; i < len; i++) {
+		int high, low;
+		char c;
+
+		if (s[i] != '\\') {
+			buf_add_len(&b, s + i, 1);
+			continue;
+		}
+		if (len - i < 4 || s[i + 1] != 'x')
+			return -EINVAL;
+		high = hex_digit(s[i + 2]);
+		low = hex_digit(s[i + 3]);
+		if (high < 0 || low < 0 || (high == 0 && low == 0))
+			return -EINVAL;
+		c = (char)(high * 16 + low);
+		buf_add_len(&b, &c, 1);
+		i += 3;
+	}
+	return buf_take(&b, ret);
+}
+
+uint64_t str_hash(uint64_t state, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < len; i++) {
+		state ^= p[i];
+		state *= 0x100000001b3ULL;
+	}
+	return state;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The loaded set, and whether a reload is owed (rule 18).
+ *
+ * The loaded set is what the server would load if it started now: for each entry of the links
+ * directory that leads somewhere its name, what it resolves to and that file's identity, and the
+ * program's identity. It is a text of one line each, sorted, names escaped, so that two sets are
+ * equal exactly if their texts are. The start hook records it under the unit's invocation id; owed
+ * means: the unit runs, and that record differs from the set of now.
+ *
+ * Knows: snapshots and unit facts. Must not know: where records are kept, or how a reload is done.
+ * Owns: nothing; results are the caller's to free. */
+
+#include "base/macro.h"
+#include "core/snapshot.h"
+
+/* The text of the set that a full snapshot's links make. 0 or -ENOMEM. */
+int loaded_set_make(const struct snapshot *s, char **ret) _must_check_ _nonnull_all_;
+
+enum owed_why {
+	OWED_NOTHING,	  /* runs, and has loaded just this */
+	OWED_NOT_RUNNING, /* not running: nothing can be owed */
+	OWED_NOT_KNOWN,	  /* the unit could not be asked about */
+	OWED_SET_CHANGED, /* the record differs; detail names what */
+	OWED_NEWER,	  /* no record of this start, and something is newer than it; detail names what */
+	OWED_REQUESTED,	  /* a person asked after the server's start */
+	OWED_WHY_MAX,
+};
+
+struct owed {
+	enum owed_why why;
+	char *detail; /* escaped names of what differs, or NULL */
+};
+
+void owed_done(struct owed *o);
+static inline int owed_is(const struct owed *o)
+{
+	return o->why >= OWED_SET_CHANGED;
+}
+
+/* `set` is loaded_set_make() of the same snapshot. 0 or -ENOMEM. */
+int owed_decide(const struct unit_facts *u, const struct snapshot *s, const char *set,
+		struct owed *ret) _must_check_ _nonnull_all_;

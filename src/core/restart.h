@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The restart machine: when to act on what was asked. Pure; the time (any monotonic clock, in
+ * microseconds) is handed in, so every path through it can be tested without a clock.
+ *
+ *   IDLE --ask--> SETTLING --quiet for settle, or settle_max since the first--> WORKING --done--> IDLE
+ *                    ^                                                            |
+ *                    '---------- asked again meanwhile, or failed (back-off) -----'
+ *
+ * The daemon's work is to find out what is owed and to ask the executor; the executor's work is one
+ * reload of the server. Both let a burst settle, both must not lose what is asked while they work.
+ *
+ * Knows: time as a number. Must not know: clocks, units, files. Owns: nothing. */
+
+#include "base/macro.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum restart_state {
+	RESTART_IDLE,
+	RESTART_SETTLING,
+	RESTART_WORKING,
+	RESTART_STATE_MAX,
+};
+
+enum restart_result {
+	RESTART_RESULT_DONE,   /* nothing is left to do, unless asked again meanwhile */
+	RESTART_RESULT_AGAIN,  /* did something; look again after the settle time */
+	RESTART_RESULT_FAILED, /* try again later: back-off, doubled each time up to a bound */
+	RESTART_RESULT_MAX,
+};
+
+struct restart {
+	uint64_t settle_usec;
+	uint64_t settle_max_usec;
+	enum restart_state state;
+	bool again;	       /* asked while WORKING */
+	unsigned failures;     /* in a row */
+	uint64_t first_usec;   /* of this SETTLING: the first and the last time it was asked */
+	uint64_t last_usec;
+	uint64_t not_before_usec; /* earliest next work: spacing after work, back-off after failure */
+};
+
+#define RESTART_BACKOFF_FIRST_USEC (1 * USEC_PER_SEC)
+#define RESTART_BACKOFF_MAX_USEC (60 * USEC_PER_SEC)
+
+void restart_init(struct restart *m, uint64_t settle_usec, uint64_t settle_max_usec) _nonnull_all_;
+/* New times from a changed configuration; what is under way goes on. */
+void restart_configure(struct restart *m, uint64_t settle_usec, uint64_t settle_max_usec)
+	_nonnull_all_;
+/* Something changed, or somebody wants it. */
+void restart_ask(struct restart *m, uint64_t now_usec) _nonnull_all_;
+/* As restart_ask, but a person waits: due at once, though never before not_before. */
+void restart_ask_now(struct restart *m, uint64_t now_usec) _nonnull_all_;
+/* When to call restart_begin(): a time (maybe past), or USEC_INFINITY if nothing is to be done. */
+uint64_t restart_due_usec(const struct restart *m) _nonnull_all_;
+/* SETTLING and due: becomes WORKING and returns true. Otherwise false, and nothing changes. */
+bool restart_begin(struct restart *m, uint64_t now_usec) _nonnull_all_;
+/* WORKING ends. The spacing to the next work is settle_usec at least. */
+void restart_end(struct restart *m, uint64_t now_usec, enum restart_result result) _nonnull_all_;

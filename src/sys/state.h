@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the kit keeps outside the links directory: the lock, the records of loaded sets, a person's
+ * request for a reload, the last reload's result and the daemon's status (all in the run directory,
+ * gone with a reboot, which loads everything anew), and the names that plugins had (state directory).
+ *
+ * Knows: those files' places and form. Must not know: what any of them leads to. Owns: nothing. */
+
+#include "base/macro.h"
+#include "core/snapshot.h"
+#include "sys/fs.h"
+
+#define STATE_RUN_DIR "/run/vsmtp-plugind"
+#define STATE_VAR_DIR "/var/lib/vsmtp-plugind"
+
+/* Makes the run directory (and with --root what leads to it) if it is not there; the state directory
+ * likewise. 0 or -errno. */
+int state_prepare(const struct root *r) _must_check_ _nonnull_all_;
+
+/* Takes the one lock that serialises passes (rule 15), waiting as long as it takes. Returns an fd
+ * whose closing lets go, or -errno. */
+int state_lock(const struct root *r) _must_check_ _nonnull_all_;
+
+/* Names. A record that cannot be read is a fact (ret->error). 0 or -ENOMEM. */
+int state_read_names(const struct root *r, struct remembered_names *ret) _must_check_ _nonnull_all_;
+int state_write_names(const struct root *r, const struct remembered_names *n)
+	_must_check_ _nonnull_all_;
+
+/* Fills u->record, u->record_invocation, u->request_nsec for u->name. 0 or -ENOMEM. */
+int state_read_unit(const struct root *r, struct unit_facts *u) _must_check_ _nonnull_all_;
+/* Records the loaded set of the start `invocation` of a unit. 0 or -errno. */
+int state_record_loaded(const struct root *r, const char *unit, const char *invocation,
+			const char *set) _must_check_ _nonnull_all_;
+
+/* A person wants a reload even if nothing is owed: served once the server has started later than
+ * this. 0 or -errno. */
+int state_request_reload(const struct root *r) _must_check_ _nonnull_all_;
+
+/* Small texts of KEY=VALUE lines (values escaped), for `status`: the daemon's word and the last
+ * reload. A file that is not there: *ret is NULL. 0 or -errno. */
+int state_write_text(const struct root *r, const char *file, const char *text)
+	_must_check_ _nonnull_all_;
+int state_read_text(const struct root *r, const char *file, char **ret) _must_check_ _nonnull_all_;
+#define STATE_FILE_STATUS "status"
+#define STATE_FILE_LAST_RELOAD "last-reload"
+#define STATE_FILE_NEW_DIRECTORY "new-directory"

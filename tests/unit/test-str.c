@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/str.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void check_escape(const char *raw, const char *shown)
+{
+	_cleanup_free_ char *escaped = str_escape(raw), *back = NULL;
+
+	assert_non_null(escaped);
+	assert_string_equal(escaped, shown);
+	assert_int_equal(str_unescape(escaped, strlen(escaped), &back), 0);
+	assert_string_equal(back, raw);
+}
+
+static void test_escape_hides_what_fools_a_terminal(void **state)
+{
+	UNUSED(state);
+	check_escape("plain-name_1.so", "plain-name_1.so");
+	check_escape("a\nb\tc", "a\\x0ab\\x09c");
+	check_escape("\x1b[31mred", "\\x1b[31mred");
+	check_escape("back\\slash", "back\\x5cslash");
+	check_escape("caf\xc3\xa9", "caf\xc3\xa9");
+	check_escape("\xff\xfe", "\\xff\\xfe");
+	check_escape("cut\xc3", "cut\\xc3");
+	check_escape("\xc2\x9b", "\\xc2\\x9b");		  /* C1 control */
+	check_escape("\xe2\x80\xaerev", "\\xe2\\x80\\xaerev"); /* right-to-left override */
+	check_escape("\xc0\xaf", "\\xc0\\xaf");		  /* overlong */
+	check_escape("\xed\xa0\x80", "\\xed\\xa0\\x80");	  /* surrogate */
+	check_escape("\xf0\x9f\x93\xac", "\xf0\x9f\x93\xac");
+}
+
+static void test_unescape_refuses_what_is_none(void **state)
+{
+	_cleanup_free_ char *out = NULL;
+
+	UNUSED(state);
+	assert_int_equal(str_unescape("\\x0", 3, &out), -EINVAL);
+	assert_int_equal(str_unescape("\\n00", 4, &out), -EINVAL);
+	assert_int_equal(str_unescape("\\xZZ", 4, &out), -EINVAL);
+	assert_int_equal(str_unescape("\\x00", 4, &out), -EINVAL);
+	assert_null(out);
+}
+
+static void test_lists(void **state)
+{
+	_cleanup_strv_ char **l = NULL, **copy = NULL;
+
+	UNUSED(state);
+	assert_int_equal(strv_len(l), 0);
+	assert_int_equal(strv_add_words(&l, "  b\ta  c "), 0);
+	assert_int_equal(strv_len(l), 3);
+	strv_sort(l);
+	assert_string_equal(l[0], "a");
+	assert_true(strv_has(l, "c"));
+	assert_false(strv_has(l, "d"));
+	assert_int_equal(strv_copy(&copy, l), 0);
+	assert_true(strv_eq(l, copy));
+	assert_int_equal(strv_add(&copy, "d"), 0);
+	assert_false(strv_eq(l, copy));
+}
+
+static void test_buffer_grows(void **state)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *text = NULL;
+
+	UNUSED(state);
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&b, "%d,", i);
+	assert_int_equal(buf_take(&b, &text), 0);
+	assert_int_equal(strlen(text), 10 * 2 + 90 * 3 + 900 * 4);
+	assert_null(b.data);
+	free(TAKE_PTR(text));
+	assert_int_equal(buf_take(&b, &text), 0);
+	assert_string_equal(text, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_escape_hides_what_fools_a_terminal),
+		cmocka_unit_test(test_unescape_refuses_what_is_none),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_buffer_grows),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
