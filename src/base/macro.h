@@ -28,28 +28,28 @@
 #define USEC_INFINITY UINT64_MAX
 
 /* Hand over what a cleanup variable owns. */
-#define TAKE_PTR(p)                                                                                \
-	__extension__({                                                                            \
-		__typeof__(p) *_take = &(p);                                                       \
-		__typeof__(p) _taken = *_take;                                                     \
-		*_take = NULL;                                                                     \
-		_taken;                                                                            \
+#define TAKE_PTR(p) \
+	__extension__({ \
+		__typeof__(p) *_take = &(p); \
+		__typeof__(p) _taken = *_take; \
+		*_take = NULL; \
+		_taken; \
 	})
-#define TAKE_FD(fd)                                                                                \
-	__extension__({                                                                            \
-		int *_take = &(fd);                                                                \
-		int _taken = *_take;                                                               \
-		*_take = -EBADF;                                                                   \
-		_taken;                                                                            \
+#define TAKE_FD(fd) \
+	__extension__({ \
+		int *_take = &(fd); \
+		int _taken = *_take; \
+		*_take = -EBADF; \
+		_taken; \
 	})
 
 /* Defines `static inline void namep(type **p)` for use with _cleanup_. */
-#define DEFINE_CLEANUP(type, destroy)                                                              \
-	static inline void destroy##p(type *p)                                                     \
-	{                                                                                          \
-		if (*p)                                                                            \
-			destroy(*p);                                                               \
-	}                                                                                          \
+#define DEFINE_CLEANUP(type, destroy) \
+	static inline void destroy##p(type *p) \
+	{ \
+		if (*p) \
+			destroy(*p); \
+	} \
 	struct _semicolon_
 
 static inline void freep(void *p)

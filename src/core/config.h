@@ -5,20 +5,20 @@
  * files (systemd.syntax(7)): `#` and `;` comment lines, [Section], Key=Value, a trailing backslash
  * continues a line, quotes are not special.
  *
- * Nothing in a configuration file is ever fatal: what is wrong is said, with file, line, key and what
- * is used instead, and the rest holds.
+ * Nothing in a configuration file is ever fatal: what is wrong is said, with file, line, key and
+ * what is used instead, and the rest holds.
  *
- * Knows: bytes and values. Must not know: which files there are and where (sys/conf), or any output.
- * Owns: a struct config owns all its strings. */
+ * Knows: bytes and values. Must not know: which files there are and where (sys/conf), or any
+ * output. Owns: a struct config owns all its strings. */
 
 #include "base/macro.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 enum action {
-	ACTION_AUTO,	/* the unit's own ExecReload= if it has one, else try-restart */
+	ACTION_AUTO,    /* the unit's own ExecReload= if it has one, else try-restart */
 	ACTION_RESTART, /* try-restart, whatever the unit offers */
-	ACTION_NONE,	/* never */
+	ACTION_NONE,    /* never */
 	ACTION_MAX,
 };
 
@@ -56,12 +56,12 @@ enum config_problem {
 	CONFIG_UNKNOWN_SECTION,
 	CONFIG_UNKNOWN_KEY,
 	CONFIG_BAD_VALUE,
-	CONFIG_NO_SECTION,   /* an assignment before any section */
-	CONFIG_NOT_A_LINE,   /* neither a comment, nor a section, nor an assignment */
-	CONFIG_BAD_PLUGIN,   /* [Plugin NAME] whose NAME is none */
-	CONFIG_NUL_BYTE,     /* the line holds a NUL byte */
-	CONFIG_NOT_READ,     /* the file could not be read (error is set); made by sys/conf */
-	CONFIG_NOT_REGULAR,  /* not a regular file; made by sys/conf */
+	CONFIG_NO_SECTION,  /* an assignment before any section */
+	CONFIG_NOT_A_LINE,  /* neither a comment, nor a section, nor an assignment */
+	CONFIG_BAD_PLUGIN,  /* [Plugin NAME] whose NAME is none */
+	CONFIG_NUL_BYTE,    /* the line holds a NUL byte */
+	CONFIG_NOT_READ,    /* the file could not be read (error is set); made by sys/conf */
+	CONFIG_NOT_REGULAR, /* not a regular file; made by sys/conf */
 	CONFIG_PROBLEM_MAX,
 };
 

@@ -1,1 +1,157 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/loaded.h"
+
+#include "base/str.h"
+
+void owed_done(struct owed *o)
+{
+	free(o->detail);
+	*o = (struct owed){0};
+}
+
+static void add_line(struct buf *b, const char *name, const char *resolved, const char *identity)
+{
+	buf_escape(b, name);
+	buf_add(b, "\t");
+	buf_escape(b, resolved);
+	buf_add(b, "\t");
+	buf_escape(b, identity);
+	buf_add(b, "\n");
+}
+
+/* A name cannot be empty, so the program's line, first and nameless, is no link's. */
+int loaded_set_make(const struct snapshot *s, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	if (s->server.program.resolved)
+		add_line(&b, "", s->server.program.resolved, s->server.program.identity);
+	for (size_t i = 0; i < s->links.n; i++) {
+		const struct link *l = &s->links.items[i];
+
+		if (!l->dangling && l->resolved)
+			add_line(&b, l->name, l->resolved, l->identity);
+	}
+	return buf_take(&b, ret);
+}
+
+static void name_line(struct buf *b, const char *line, size_t len, const char *word)
+{
+	size_t n = 0;
+
+	while (n < len && line[n] != '\t')
+		n++;
+	if (b->len > 0)
+		buf_add(b, ", ");
+	if (n == 0)
+		buf_add(b, "the program");
+	else
+		buf_add_len(b, line, n);
+	buf_printf(b, " %s", word);
+}
+
+static size_t line_length(const char *p)
+{
+	return strcspn(p, "\n");
+}
+
+static size_t name_length(const char *p)
+{
+	return strcspn(p, "\t\n");
+}
+
+/* Orders two lines by their names. */
+static int compare_names(const char *a, const char *b)
+{
+	size_t n = name_length(a), m = name_length(b);
+	int c = memcmp(a, b, MIN(n, m));
+
+	if (c)
+		return c;
+	return n < m ? -1 : n > m;
+}
+
+static const char *next_line(const char *p)
+{
+	p += line_length(p);
+	return *p ? p + 1 : p;
+}
+
+/* Both texts are sorted by name: escaping keeps the order of plain names, and where it does not, a
+ * line is merely named as both removed and added. */
+static int describe_difference(const char *was, const char *is, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	while (*was || *is) {
+		int c = !*was ? 1 : !*is ? -1 : compare_names(was, is);
+
+		if (c < 0) {
+			name_line(&b, was, line_length(was), "removed");
+			was = next_line(was);
+		} else if (c > 0) {
+			name_line(&b, is, line_length(is), "added");
+			is = next_line(is);
+		} else {
+			size_t n = line_length(was);
+
+			if (n != line_length(is) || memcmp(was, is, n) != 0)
+				name_line(&b, is, line_length(is), "changed");
+			was = next_line(was);
+			is = next_line(is);
+		}
+	}
+	return buf_take(&b, ret);
+}
+
+/* Without a record of this start the times have to do: what is newer than the start was not loaded.
+ */
+static int describe_newer(const struct snapshot *s, int64_t start_nsec, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	if (s->server.program.resolved && s->server.program.signature.ctime_nsec > start_nsec)
+		name_line(&b, "", 0, "newer");
+	for (size_t i = 0; i < s->links.n; i++) {
+		const struct link *l = &s->links.items[i];
+
+		if (l->dangling ||
+		    (l->ctime_nsec <= start_nsec && l->target_ctime_nsec <= start_nsec))
+			continue;
+		if (b.len > 0)
+			buf_add(&b, ", ");
+		buf_escape(&b, l->name);
+		buf_add(&b, " newer");
+	}
+	return buf_take(&b, ret);
+}
+
+int owed_decide(const struct unit_facts *u, const struct snapshot *s, const char *set,
+		struct owed *ret)
+{
+	struct owed o = {.why = OWED_NOTHING};
+	int64_t start_nsec = (int64_t)(u->start_usec * NSEC_PER_USEC);
+	bool recorded = u->record && u->invocation && str_eq(u->invocation, u->record_invocation);
+	int r = 0;
+
+	if (u->state == UNIT_NO_MANAGER || u->state == UNIT_UNKNOWN) {
+		o.why = OWED_NOT_KNOWN;
+	} else if (u->state != UNIT_ACTIVE && u->state != UNIT_CHANGING) {
+		o.why = OWED_NOT_RUNNING;
+	} else if (recorded && strcmp(u->record, set) != 0) {
+		o.why = OWED_SET_CHANGED;
+		r = describe_difference(u->record, set, &o.detail);
+	} else if (!recorded && u->start_usec > 0) {
+		r = describe_newer(s, start_nsec, &o.detail);
+		if (r >= 0 && *o.detail)
+			o.why = OWED_NEWER;
+		else
+			free(TAKE_PTR(o.detail));
+	}
+	if (r < 0)
+		return r;
+	if (o.why == OWED_NOTHING && u->request_nsec > 0 && u->request_nsec > start_nsec)
+		o.why = OWED_REQUESTED;
+	*ret = o;
+	return 0;
+}

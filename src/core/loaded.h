@@ -19,12 +19,12 @@
 int loaded_set_make(const struct snapshot *s, char **ret) _must_check_ _nonnull_all_;
 
 enum owed_why {
-	OWED_NOTHING,	  /* runs, and has loaded just this */
+	OWED_NOTHING,     /* runs, and has loaded just this */
 	OWED_NOT_RUNNING, /* not running: nothing can be owed */
-	OWED_NOT_KNOWN,	  /* the unit could not be asked about */
+	OWED_NOT_KNOWN,   /* the unit could not be asked about */
 	OWED_SET_CHANGED, /* the record differs; detail names what */
-	OWED_NEWER,	  /* no record of this start, and something is newer than it; detail names what */
-	OWED_REQUESTED,	  /* a person asked after the server's start */
+	OWED_NEWER, /* no record of this start, and something is newer than it; detail names what */
+	OWED_REQUESTED, /* a person asked after the server's start */
 	OWED_WHY_MAX,
 };
 

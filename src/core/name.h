@@ -24,7 +24,7 @@ enum layout {
 
 enum name_problem {
 	NAME_FINE,
-	NAME_EMPTY,	    /* the prefix without any NAME */
+	NAME_EMPTY,         /* the prefix without any NAME */
 	NAME_BAD_CHARACTER, /* NAME is not [A-Za-z0-9][A-Za-z0-9_-]* */
 	NAME_BAD_VERSION,   /* NAME, `-`, a digit, and no full SemVer */
 	NAME_PROBLEM_MAX,
@@ -33,16 +33,16 @@ enum name_problem {
 struct name {
 	enum layout layout;
 	enum name_problem problem;
-	char *name;	    /* NAME as the file has it; if there is a problem the base name without .so */
-	char *key;	    /* NAME with `-` for `_`: equal keys are one plugin */
+	char *name; /* NAME as the file has it; if there is a problem the base name without .so */
+	char *key;  /* NAME with `-` for `_`: equal keys are one plugin */
 	char *file_version; /* SemVer from the file's own name, or NULL */
 	char *dir_version;  /* SemVer from the version directory, or NULL */
 };
 
 void name_done(struct name *n);
 
-/* The entry `file`, directly in the store (dir NULL) or in its version directory `dir`. Returns 1 and
- * fills *ret if the name makes it a candidate (look at ret->problem), 0 if it is no candidate,
+/* The entry `file`, directly in the store (dir NULL) or in its version directory `dir`. Returns 1
+ * and fills *ret if the name makes it a candidate (look at ret->problem), 0 if it is no candidate,
  * -ENOMEM. */
 int name_parse(const char *dir, const char *file, struct name *ret) _must_check_ _nonnull_(2, 3);
 
@@ -53,17 +53,20 @@ bool name_is_valid(const char *name) _nonnull_all_;
 /* The key of a NAME (owned; NULL if out of memory). */
 char *name_key(const char *name) _nonnull_all_;
 
-/* A link name from the configuration: 0 if usable, -EINVAL if empty, with `/`, a leading dot, control
- * bytes, longer than 255 bytes once expanded; with `general`, also without %n; or a bad % sequence. */
+/* A link name from the configuration: 0 if usable, -EINVAL if empty, with `/`, a leading dot,
+ * control bytes, longer than 255 bytes once expanded; with `general`, also without %n; or a bad %
+ * sequence. */
 enum name_template {
 	NAME_TEMPLATE_PLUGIN,  /* LinkName= of one plugin: need not hold %n */
 	NAME_TEMPLATE_GENERAL, /* the general LinkName=: must */
 };
 int name_check_template(const char *template, enum name_template kind) _must_check_ _nonnull_all_;
-/* %n is NAME, %% is %; .so is added if missing. 0, -EINVAL (the result is no usable name), -ENOMEM. */
+/* %n is NAME, %% is %; .so is added if missing. 0, -EINVAL (the result is no usable name), -ENOMEM.
+ */
 int name_expand_template(const char *template, const char *name, char **ret)
 	_must_check_ _nonnull_all_;
-/* The link name that follows from the layout (rule 7d): A `vsmtp-plugin-NAME.so`, B and C `file`. */
+/* The link name that follows from the layout (rule 7d): A `vsmtp-plugin-NAME.so`, B and C `file`.
+ */
 int name_default_link(const struct name *n, const char *file, char **ret)
 	_must_check_ _nonnull_all_;
 

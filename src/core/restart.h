@@ -4,8 +4,8 @@
 /* The restart machine: when to act on what was asked. Pure; the time (any monotonic clock, in
  * microseconds) is handed in, so every path through it can be tested without a clock.
  *
- *   IDLE --ask--> SETTLING --quiet for settle, or settle_max since the first--> WORKING --done--> IDLE
- *                    ^                                                            |
+ *   IDLE --ask--> SETTLING --quiet for settle, or settle_max since the first--> WORKING --done-->
+ * IDLE ^                                                            |
  *                    '---------- asked again meanwhile, or failed (back-off) -----'
  *
  * The daemon's work is to find out what is owed and to ask the executor; the executor's work is one
@@ -35,16 +35,18 @@ struct restart {
 	uint64_t settle_usec;
 	uint64_t settle_max_usec;
 	enum restart_state state;
-	bool again;	       /* asked while WORKING */
-	unsigned failures;     /* in a row */
-	uint64_t first_usec;   /* of this SETTLING: the first and the last time it was asked */
+	bool again;          /* asked while WORKING */
+	bool at_once;        /* a person waits: no settling */
+	unsigned failures;   /* in a row */
+	uint64_t first_usec; /* of this SETTLING: the first and the last time it was asked */
 	uint64_t last_usec;
-	uint64_t not_before_usec; /* earliest next work: spacing after work, back-off after failure */
+	uint64_t not_before_usec; /* of the next work: spacing, or back-off */
 };
 
 #define RESTART_BACKOFF_FIRST_USEC (1 * USEC_PER_SEC)
 #define RESTART_BACKOFF_MAX_USEC (60 * USEC_PER_SEC)
 
+/* A settle longer than settle_max counts as settle_max. */
 void restart_init(struct restart *m, uint64_t settle_usec, uint64_t settle_max_usec) _nonnull_all_;
 /* New times from a changed configuration; what is under way goes on. */
 void restart_configure(struct restart *m, uint64_t settle_usec, uint64_t settle_max_usec)
@@ -53,6 +55,8 @@ void restart_configure(struct restart *m, uint64_t settle_usec, uint64_t settle_
 void restart_ask(struct restart *m, uint64_t now_usec) _nonnull_all_;
 /* As restart_ask, but a person waits: due at once, though never before not_before. */
 void restart_ask_now(struct restart *m, uint64_t now_usec) _nonnull_all_;
+/* SETTLING, and what was asked is no longer wanted: IDLE. The spacing stays. */
+void restart_drop(struct restart *m) _nonnull_all_;
 /* When to call restart_begin(): a time (maybe past), or USEC_INFINITY if nothing is to be done. */
 uint64_t restart_due_usec(const struct restart *m) _nonnull_all_;
 /* SETTLING and due: becomes WORKING and returns true. Otherwise false, and nothing changes. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What was seen. A snapshot holds facts only: what could not be learnt is a fact too, never an error.
- * observe (sys) fills it, plan_make() (core) reads it, nothing changes it in between.
+/* What was seen. A snapshot holds facts only: what could not be learnt is a fact too, never an
+ * error. observe (sys) fills it, plan_make() (core) reads it, nothing changes it in between.
  *
  * Knows: the shape of facts. Must not know: how they are learnt, nor what is right or wrong.
  * Owns: a snapshot owns everything in it. */
@@ -15,19 +15,20 @@
 /* ---- one ELF file, as its bytes say it (sys/elf) ---- */
 
 enum elf_form {
-	ELF_FORM_FINE,	    /* the headers and all segments are inside the file */
+	ELF_FORM_FINE,      /* the headers and all segments are inside the file */
 	ELF_FORM_NOT_ELF,   /* no ELF magic, or a class, data or version that does not exist */
-	ELF_FORM_TRUNCATED, /* something the loader needs lies outside the file, or cannot be right */
+	ELF_FORM_TRUNCATED, /* something the loader needs lies outside the file, or cannot be right
+			     */
 	ELF_FORM_MAX,
 };
 
 enum elf_object {
 	ELF_OBJECT_SHARED,
-	ELF_OBJECT_NOT_DYN,    /* e_type is not ET_DYN */
-	ELF_OBJECT_PIE,	       /* DF_1_PIE: a program */
-	ELF_OBJECT_NOOPEN,     /* DF_1_NOOPEN: dlopen refuses it */
+	ELF_OBJECT_NOT_DYN,     /* e_type is not ET_DYN */
+	ELF_OBJECT_PIE,         /* DF_1_PIE: a program */
+	ELF_OBJECT_NOOPEN,      /* DF_1_NOOPEN: dlopen refuses it */
 	ELF_OBJECT_FOREIGN_ABI, /* EI_OSABI neither System V nor GNU */
-	ELF_OBJECT_NO_DYNAMIC, /* no dynamic section */
+	ELF_OBJECT_NO_DYNAMIC,  /* no dynamic section */
 	ELF_OBJECT_MAX,
 };
 
@@ -42,17 +43,17 @@ struct elf_facts {
 	enum elf_form form;
 	enum elf_object object;
 	enum elf_entry entry;
-	uint8_t class; /* EI_CLASS */
-	uint8_t data;  /* EI_DATA */
+	uint8_t class;    /* EI_CLASS */
+	uint8_t data;     /* EI_DATA */
 	uint16_t machine; /* e_machine */
-	uint64_t needs;	  /* ELF_FORM_TRUNCATED: bytes the file would have to have (0: not that) */
+	uint64_t needs;   /* ELF_FORM_TRUNCATED: bytes the file would have to have (0: not that) */
 	bool note_malformed; /* a .note.vsmtp is there and is not understood */
 	char *note_version;  /* SemVer of .note.vsmtp, or NULL */
 	char *package_note;  /* .note.package, shown and never judged, or NULL */
-	char *build_id;	     /* lower-case hex, or NULL */
+	char *build_id;      /* lower-case hex, or NULL */
 	char *interpreter;   /* PT_INTERP, or NULL */
-	char **needed;	     /* DT_NEEDED in order */
-	bool searches;	     /* has DT_RPATH or DT_RUNPATH: needed names mean something else here */
+	char **needed;       /* DT_NEEDED in order */
+	bool searches;       /* has DT_RPATH or DT_RUNPATH: needed names mean something else here */
 };
 
 void elf_facts_done(struct elf_facts *f);
@@ -74,7 +75,7 @@ bool signature_equal(const struct signature *a, const struct signature *b);
 
 enum trust {
 	TRUST_FINE,
-	TRUST_OWNER,	/* not root's (nor the user's of a rootless pass) */
+	TRUST_OWNER,    /* not root's (nor the user's of a rootless pass) */
 	TRUST_WRITABLE, /* group or others may write */
 	TRUST_MAX,
 };
@@ -99,15 +100,15 @@ struct file_facts {
 	enum file_kind kind;
 	struct signature signature;
 	struct trust_facts trust;
-	bool readable;	    /* the owner's read bit is set */
-	int read_error;	    /* errno of a read that should have worked, or 0 */
+	bool readable;  /* the owner's read bit is set */
+	int read_error; /* errno of a read that should have worked, or 0 */
 	bool being_written;
-	bool judged;	    /* elf below was learnt */
+	bool judged; /* elf below was learnt */
 	struct elf_facts elf;
-	char **missing;	    /* libraries the server's loader cannot find */
+	char **missing;         /* libraries the server's loader cannot find */
 	char *missing_question; /* why the loader could not be asked, or NULL */
-	char *identity;	    /* see DESIGN: build-id and size, else inode, size, mtime */
-	char *resolved;	    /* path after symlinks, as the server sees it, or NULL */
+	char *identity;         /* see DESIGN: build-id and size, else inode, size, mtime */
+	char *resolved;         /* path after symlinks, as the server sees it, or NULL */
 };
 
 void file_facts_done(struct file_facts *f);
@@ -118,7 +119,7 @@ int file_facts_identify(struct file_facts *f) _must_check_ _nonnull_all_;
 
 enum server_state {
 	SERVER_ABSENT,
-	SERVER_KNOWN,	/* version is set */
+	SERVER_KNOWN,   /* version is set */
 	SERVER_UNKNOWN, /* it is there, its version could not be learnt; doubt says why */
 	SERVER_STATE_MAX,
 };
@@ -134,15 +135,16 @@ enum version_source {
 
 enum server_doubt {
 	SERVER_DOUBT_NONE,
-	SERVER_DOUBT_UNTRUSTED, /* not asked: the program fails rule 12 */
-	SERVER_DOUBT_NOT_ASKED, /* not asked: --root without --ask-program */
-	SERVER_DOUBT_NOT_RUN,	/* could not be started; doubt_number is the errno */
-	SERVER_DOUBT_HANGS,	/* no answer within the time limit */
-	SERVER_DOUBT_FLOODS,	/* more bytes than the bound */
-	SERVER_DOUBT_SIGNAL,	/* doubt_number is the signal */
-	SERVER_DOUBT_STATUS,	/* doubt_number is the exit status */
-	SERVER_DOUBT_NONSENSE,	/* an answer that is none; doubt_text holds its first line */
-	SERVER_DOUBT_UNREADABLE, /* the program file cannot be looked at; doubt_number is the errno */
+	SERVER_DOUBT_UNTRUSTED,  /* not asked: the program fails rule 12 */
+	SERVER_DOUBT_NOT_ASKED,  /* not asked: --root without --ask-program */
+	SERVER_DOUBT_NOT_RUN,    /* could not be started; doubt_number is the errno */
+	SERVER_DOUBT_HANGS,      /* no answer within the time limit */
+	SERVER_DOUBT_FLOODS,     /* more bytes than the bound */
+	SERVER_DOUBT_SIGNAL,     /* doubt_number is the signal */
+	SERVER_DOUBT_STATUS,     /* doubt_number is the exit status */
+	SERVER_DOUBT_NONSENSE,   /* an answer that is none; doubt_text holds its first line */
+	SERVER_DOUBT_UNREADABLE, /* the program file cannot be looked at; doubt_number is the errno
+				  */
 	SERVER_DOUBT_MAX,
 };
 
@@ -150,7 +152,8 @@ struct server_facts {
 	enum server_state state;
 	enum version_source source;
 	char *version; /* SemVer, or NULL */
-	enum server_doubt doubt; /* why the program itself gave no version, even if a database did */
+	enum server_doubt
+		doubt; /* why the program itself gave no version, even if a database did */
 	int doubt_number;
 	char *doubt_text;
 	bool is_elf; /* class, data, machine are the program's; else the kit's own */
@@ -164,15 +167,15 @@ struct server_facts {
 
 struct store_facts {
 	char *path;
-	bool absent;  /* ENOENT or ENOTDIR: empty */
-	int error;    /* errno: its contents are not known (rule 9) */
+	bool absent;      /* ENOENT or ENOTDIR: empty */
+	int error;        /* errno: its contents are not known (rule 9) */
 	char *error_path; /* which directory gave it */
 };
 
 struct candidate {
-	size_t store;	 /* index in snapshot.stores */
-	char *path;	 /* STORE/[VERSION/]file: the link text to use */
-	char *file;	 /* base name */
+	size_t store; /* index in snapshot.stores */
+	char *path;   /* STORE/[VERSION/]file: the link text to use */
+	char *file;   /* base name */
 	struct name name;
 	struct file_facts facts;
 };
@@ -181,11 +184,11 @@ struct candidate {
 
 enum links_state {
 	LINKS_FINE,
-	LINKS_MISSING,	/* its parent is there: it can be made */
+	LINKS_MISSING,   /* its parent is there: it can be made */
 	LINKS_NO_PARENT, /* /etc/vsmtp itself is missing: nothing to do */
-	LINKS_SYMLINK,	/* refused */
-	LINKS_NOT_DIR,	/* refused */
-	LINKS_ERROR,	/* error is set */
+	LINKS_SYMLINK,   /* refused */
+	LINKS_NOT_DIR,   /* refused */
+	LINKS_ERROR,     /* error is set */
 	LINKS_STATE_MAX,
 };
 
@@ -198,13 +201,13 @@ enum link_kind {
 struct link {
 	char *name;
 	enum link_kind kind;
-	char *text;	/* symlink text as it is, else NULL */
-	char *target;	/* the text made absolute and normalised, else NULL */
-	uint64_t inode; /* of the entry itself */
+	char *text;         /* symlink text as it is, else NULL */
+	char *target;       /* the text made absolute and normalised, else NULL */
+	uint64_t inode;     /* of the entry itself */
 	int64_t ctime_nsec; /* of the entry itself */
 	bool dangling;
-	char *resolved; /* what it leads to after symlinks, NULL if dangling */
-	char *identity; /* of what it leads to, NULL if dangling */
+	char *resolved;         /* what it leads to after symlinks, NULL if dangling */
+	char *identity;         /* of what it leads to, NULL if dangling */
 	uint64_t target_device; /* of what it leads to, 0 if dangling */
 	uint64_t target_inode;
 	int64_t target_ctime_nsec;
@@ -213,9 +216,9 @@ struct link {
 struct links_facts {
 	enum links_state state;
 	int error;
-	struct trust_facts trust; /* the directory itself */
+	struct trust_facts trust;   /* the directory itself */
 	struct trust_facts parents; /* the first parent that is not root's: advice only */
-	struct link *items; /* sorted by name; no temporary names */
+	struct link *items;         /* sorted by name; no temporary names */
 	size_t n;
 	char **leftovers; /* our temporary names left by a killed pass */
 };
@@ -223,10 +226,16 @@ struct links_facts {
 /* ---- what we remember ---- */
 
 /* A link name that a plugin has or had. */
+enum remembered_flags {
+	REMEMBERED_CHOSEN = 1 << 0, /* by us, so it follows LinkName=; else the administrator's */
+	REMEMBERED_PARKED =
+		1 << 1, /* we removed the link; else it is there, or somebody deleted it */
+};
+
 struct remembered {
 	char *key;
 	char *link;
-	bool chosen; /* by us, so it follows LinkName=; else the administrator's */
+	enum remembered_flags flags;
 };
 
 struct remembered_names {
@@ -238,7 +247,8 @@ struct remembered_names {
 /* ---- a unit of the server ---- */
 
 enum unit_state {
-	UNIT_NO_MANAGER, /* no bus, no service manager, or --root: nothing is known and nothing asked */
+	UNIT_NO_MANAGER, /* no bus, no service manager, or --root: nothing is known and nothing
+			    asked */
 	UNIT_MISSING,
 	UNIT_INACTIVE, /* stopped, failed or masked: never started by us */
 	UNIT_ACTIVE,
@@ -256,13 +266,14 @@ struct unit_facts {
 	uint64_t start_usec; /* CLOCK_REALTIME of the main process's start, 0 unknown */
 	bool own_reload;     /* an ExecReload= that is not ours */
 	int main_pid;
-	char *record;	     /* loaded set recorded at this unit's last start, or NULL */
+	char *record;            /* loaded set recorded at this unit's last start, or NULL */
 	char *record_invocation; /* ... and the start it belongs to */
-	int64_t request_nsec; /* CLOCK_REALTIME of a person's unserved request, 0 none */
+	int64_t request_nsec;    /* CLOCK_REALTIME of a person's unserved request, 0 none */
 };
 
 struct snapshot {
-	/* Holds only the plugins and links that some names lead to; what is not in it is not known. */
+	/* Holds only the plugins and links that some names lead to; what is not in it is not known.
+	 */
 	bool partial;
 	struct server_facts server;
 	struct store_facts *stores;
@@ -282,7 +293,8 @@ void remembered_names_done(struct remembered_names *r);
 void unit_facts_done(struct unit_facts *u);
 void snapshot_done(struct snapshot *s);
 
-int remembered_names_add(struct remembered_names *r, const char *key, const char *link, bool chosen)
+/* Adds a copy at its place. 0 or -ENOMEM. */
+int remembered_names_add(struct remembered_names *r, const struct remembered *item)
 	_must_check_ _nonnull_all_;
 
 /* Puts all lists into their order. */

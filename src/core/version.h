@@ -3,9 +3,9 @@
 
 /* Versions as text: SemVer 2.0.0 (semver.org), and the forms package managers give them.
  *
- * A version is always handled as its SemVer text. Equality decides whether a plugin fits, order only
- * sorts lists; both follow SemVer's precedence exactly (section 11): numeric identifiers compare as
- * numbers of any length, so rc.9 < rc.10, and build metadata is ignored.
+ * A version is always handled as its SemVer text. Equality decides whether a plugin fits, order
+ * only sorts lists; both follow SemVer's precedence exactly (section 11): numeric identifiers
+ * compare as numbers of any length, so rc.9 < rc.10, and build metadata is ignored.
  *
  * Knows: the grammar. Must not know: where a version came from. Owns: nothing; results are the
  * caller's to free. */
@@ -22,13 +22,15 @@ int version_compare(const char *a, const char *b);
 /* Same precedence? False if either is NULL. */
 bool version_equal(const char *a, const char *b);
 
-/* A version inside a file or directory name: SemVer, or the same with `~` where SemVer has the first
+/* A version inside a file or directory name: SemVer, or the same with `~` where SemVer has the
+ * first
  * `-` (2.0.1~rc.1). Neither epoch nor revision. 0, -EINVAL, -ENOMEM. */
 int version_from_name(const char *text, size_t len, char **ret) _must_check_ _nonnull_all_;
 /* What a package database says (deb-version(7), rpm-version(7)): epoch and revision are dropped,
  * the first `~` stands for `-`. 0, -EINVAL, -ENOMEM. */
 int version_from_package(const char *text, char **ret) _must_check_ _nonnull_all_;
-/* `Version=` of the configuration: SemVer if it is one; a package form only if it holds `:` or `~`. */
+/* `Version=` of the configuration: SemVer if it is one; a package form only if it holds `:` or `~`.
+ */
 int version_from_config(const char *text, char **ret) _must_check_ _nonnull_all_;
 /* First line of the server's answer to --version: `vsmtp 1.2.1` or `vsmtp v2.2.1`; a second line is
  * the commit. CRLF is fine. 0, -EINVAL, -ENOMEM. */

@@ -1,1 +1,335 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/wording.h"
+
+#include "core/worder.h"
+
+static const char *const gate_codes[GATE_MAX] = {
+	[GATE_LINKED] = "linked",
+	[GATE_NAME_NOT_UNDERSTOOD] = "name-not-understood",
+	[GATE_DISABLED] = "disabled",
+	[GATE_NOT_REGULAR] = "not-regular",
+	[GATE_UNTRUSTED] = "untrusted",
+	[GATE_UNREADABLE] = "unreadable",
+	[GATE_BEING_WRITTEN] = "being-written",
+	[GATE_NOT_ELF] = "not-elf",
+	[GATE_TRUNCATED] = "truncated",
+	[GATE_WRONG_MACHINE] = "wrong-machine",
+	[GATE_NOT_SHARED_OBJECT] = "not-shared-object",
+	[GATE_NO_ENTRY_POINT] = "no-entry-point",
+	[GATE_VERSION_CONFLICT] = "version-conflict",
+	[GATE_VERSION_UNKNOWN] = "version-unknown",
+	[GATE_VERSION_MISMATCH] = "version-mismatch",
+	[GATE_MISSING_LIBRARY] = "missing-library",
+	[GATE_QUARANTINED] = "quarantined",
+	[GATE_SHADOWED] = "shadowed",
+	[GATE_NAME_TAKEN] = "name-taken",
+	[GATE_FOREIGN_IN_THE_WAY] = "foreign-in-the-way",
+};
+
+const char *gate_to_string(enum gate g)
+{
+	return (size_t)g < ELEMENTSOF(gate_codes) ? gate_codes[g] : NULL;
+}
+
+const char *layout_to_string(enum layout l)
+{
+	static const char *const names[LAYOUT_MAX] = {"A", "B", "C"};
+
+	return (size_t)l < ELEMENTSOF(names) ? names[l] : NULL;
+}
+
+static const char *const action_codes[LINK_ACTION_MAX] = {
+	[LINK_KEEP] = "keep",     [LINK_CREATE] = "create", [LINK_REPLACE] = "replace",
+	[LINK_REMOVE] = "remove", [LINK_HOLD] = "hold",     [LINK_FOREIGN] = "foreign",
+};
+
+const char *link_action_to_string(enum link_action a)
+{
+	return (size_t)a < ELEMENTSOF(action_codes) ? action_codes[a] : NULL;
+}
+
+/* ---- the configuration ---- */
+
+static void add_cause(struct buf *b, const struct config_remark *r)
+{
+	switch (r->problem) {
+	case CONFIG_UNKNOWN_SECTION:
+		buf_add(b, "no such section");
+		return;
+	case CONFIG_UNKNOWN_KEY:
+		buf_add(b, "no such key");
+		return;
+	case CONFIG_BAD_VALUE:
+		buf_add(b, "bad value");
+		return;
+	case CONFIG_NO_SECTION:
+		buf_add(b, "stands before any [Section]");
+		return;
+	case CONFIG_NOT_A_LINE:
+		buf_add(b, "neither a comment, nor a [Section], nor KEY=VALUE");
+		return;
+	case CONFIG_BAD_PLUGIN:
+		buf_add(b, "no NAME of a plugin (letters, digits, \"-\" and \"_\")");
+		return;
+	case CONFIG_NUL_BYTE:
+		buf_add(b, "the line holds a NUL byte");
+		return;
+	case CONFIG_NOT_READ:
+		buf_add(b, "could not be read: ");
+		word_error(b, r->error);
+		return;
+	case CONFIG_NOT_REGULAR:
+		buf_add(b, "not a regular file");
+		return;
+	case CONFIG_PROBLEM_MAX:
+	default:
+		buf_add(b, "not understood");
+	}
+}
+
+/* FILE:LINE: [Section] KEY=VALUE: cause; what is used instead. */
+int wording_remark(const struct config_remark *r, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	buf_escape(&b, r->file);
+	if (r->line > 0)
+		buf_printf(&b, ":%u", r->line);
+	buf_add(&b, ": ");
+	if (r->section) {
+		buf_add(&b, "[");
+		buf_escape(&b, r->section);
+		buf_add(&b, "] ");
+	}
+	if (r->key) {
+		buf_escape(&b, r->key);
+		buf_add(&b, "=");
+	}
+	buf_escape(&b, r->value);
+	if (r->key || r->value)
+		buf_add(&b, ": ");
+	add_cause(&b, r);
+	if (r->used) {
+		buf_add(&b, "; in force is ");
+		if (r->key) {
+			buf_escape(&b, r->key);
+			buf_add(&b, "=");
+		}
+		buf_escape(&b, r->used);
+	} else {
+		buf_add(&b, "; ignored");
+	}
+	return buf_take(&b, ret);
+}
+
+/* ---- changes ---- */
+
+static void add_arrow(struct buf *b, const struct change *ch, const char *links)
+{
+	buf_escape(b, links);
+	buf_add(b, "/");
+	buf_escape(b, ch->name);
+	if (ch->text) {
+		buf_add(b, " -> ");
+		buf_escape(b, ch->text);
+	}
+}
+
+static void add_verb(struct buf *b, const struct change *ch)
+{
+	static const char *const done[LINK_ACTION_MAX] = {
+		[LINK_KEEP] = "kept ",      [LINK_CREATE] = "made ", [LINK_REPLACE] = "changed ",
+		[LINK_REMOVE] = "removed ", [LINK_HOLD] = "held ",   [LINK_FOREIGN] = "left alone ",
+	};
+	static const char *const not_done[LINK_ACTION_MAX] = {
+		[LINK_KEEP] = "not kept: ",       [LINK_CREATE] = "not made: ",
+		[LINK_REPLACE] = "not changed: ", [LINK_REMOVE] = "not removed: ",
+		[LINK_HOLD] = "not held: ",       [LINK_FOREIGN] = "not left alone: ",
+	};
+
+	if ((size_t)ch->action < ELEMENTSOF(done))
+		buf_add(b, (ch->result == CHANGE_DONE ? done : not_done)[ch->action]);
+}
+
+static void add_reason(struct buf *b, const struct change *ch)
+{
+	if (ch->was) {
+		buf_add(b, " (led to ");
+		buf_escape(b, ch->was);
+		buf_add(b, ")");
+	}
+	if (ch->action == LINK_REMOVE && ch->result == CHANGE_DONE) {
+		buf_add(b, ": ");
+		if (ch->renamed)
+			buf_add(b, "the plugin's link has another name now");
+		else
+			buf_add(b, ch->why ? ch->why : "no file of this plugin is left");
+	}
+	if (ch->restored && ch->key && ch->result == CHANGE_DONE) {
+		buf_add(b, ": somebody had deleted it; to turn the plugin off for good: "
+			   "vsmtp-pluginctl disable ");
+		buf_escape(b, ch->key);
+	}
+}
+
+int wording_change(const struct change *ch, const char *links, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	add_verb(&b, ch);
+	add_arrow(&b, ch, links);
+	add_reason(&b, ch);
+	if (ch->result == CHANGE_MOVED) {
+		buf_add(&b, ": it changed while we looked; the next pass sees to it");
+	} else if (ch->result == CHANGE_FAILED) {
+		buf_add(&b, ": ");
+		word_error(&b, ch->error);
+	}
+	return buf_take(&b, ret);
+}
+
+/* ---- a plan as a whole ---- */
+
+static void separate(struct buf *b)
+{
+	if (b->len > 0)
+		buf_add(b, "; ");
+}
+
+static void add_not_known(struct buf *b, const struct config *c, const struct snapshot *s)
+{
+	if (s->server.state == SERVER_UNKNOWN) {
+		separate(b);
+		buf_add(b, "vSMTP's version is not known: ");
+		word_doubt(b, c, &s->server);
+	}
+	for (size_t i = 0; i < s->n_stores; i++) {
+		const struct store_facts *f = &s->stores[i];
+
+		if (f->error == 0)
+			continue;
+		separate(b);
+		buf_add(b, "the store ");
+		buf_escape(b, f->path);
+		buf_add(b, " is not known whole: ");
+		buf_escape(b, f->error_path ? f->error_path : f->path);
+		buf_add(b, ": ");
+		word_error(b, f->error);
+	}
+	separate(b);
+	buf_add(b, "until that is cured no link is removed or changed, and no reload is asked for");
+}
+
+static void add_directory(struct buf *b, const struct config *c, const struct snapshot *s,
+			  const struct plan *p)
+{
+	if (p->directory == PLAN_DIRECTORY_NO_PARENT && s->server.state != SERVER_ABSENT) {
+		separate(b);
+		buf_add(b, "there is no directory above ");
+		buf_escape(b, c->links);
+		buf_add(b, ": the server's package makes it");
+	}
+	if (p->directory != PLAN_DIRECTORY_REFUSED)
+		return;
+	separate(b);
+	buf_add(b, "the links directory ");
+	buf_escape(b, c->links);
+	if (s->links.state == LINKS_SYMLINK) {
+		buf_add(b, " is a symlink, which is refused: make it a directory, or name the "
+			   "right one with Links=");
+	} else if (s->links.state == LINKS_NOT_DIR) {
+		buf_add(b, " is no directory: move it away");
+	} else {
+		buf_add(b, " could not be read: ");
+		word_error(b, s->links.error);
+	}
+}
+
+int wording_plan_trouble(const struct config *c, const struct snapshot *s, const struct plan *p,
+			 char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	if (p->not_known)
+		add_not_known(&b, c, s);
+	add_directory(&b, c, s, p);
+	if (s->names.error != 0) {
+		separate(&b);
+		buf_add(&b, "the record of link names could not be read: ");
+		word_error(&b, s->names.error);
+	}
+	return buf_take(&b, ret);
+}
+
+int wording_finding(const struct finding *f, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	buf_escape(&b, f->link);
+	if (f->code == FINDING_DUPLICATE_LINK) {
+		buf_add(&b, " and ");
+		buf_escape(&b, f->other);
+		buf_add(&b, " lead to one plugin (duplicate-link): vSMTP ends at start if scripts "
+			    "import both; remove the one that none imports");
+	} else {
+		buf_add(&b, " leads to what looks like a plugin outside every store "
+			    "(store-not-listed): it is left alone; name its directory in Store= to "
+			    "have it kept");
+	}
+	return buf_take(&b, ret);
+}
+
+static const char *not_running(const struct unit_facts *u)
+{
+	switch (u->state) {
+	case UNIT_NO_MANAGER:
+		return "no service manager to ask";
+	case UNIT_MISSING:
+		return "there is no such unit";
+	case UNIT_INACTIVE:
+		return "not running, so nothing is owed";
+	case UNIT_ACTIVE:
+	case UNIT_CHANGING:
+	case UNIT_UNKNOWN:
+	case UNIT_STATE_MAX:
+	default:
+		return "nothing is owed";
+	}
+}
+
+int wording_owed(const struct unit_facts *u, const struct owed *o, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	switch (o->why) {
+	case OWED_NOTHING:
+		buf_add(&b, "runs with all of it; nothing is owed");
+		break;
+	case OWED_NOT_RUNNING:
+		buf_add(&b, not_running(u));
+		break;
+	case OWED_NOT_KNOWN:
+		if (u->state == UNIT_NO_MANAGER) {
+			buf_add(&b, not_running(u));
+			break;
+		}
+		buf_add(&b, "the service manager did not answer: ");
+		word_error(&b, u->error);
+		break;
+	case OWED_SET_CHANGED:
+		buf_add(&b, "a reload is owed, since its start: ");
+		buf_add(&b, o->detail);
+		break;
+	case OWED_NEWER:
+		buf_add(&b, "a reload is owed; changed after its start: ");
+		buf_add(&b, o->detail);
+		break;
+	case OWED_REQUESTED:
+		buf_add(&b, "a reload is owed: somebody asked for it");
+		break;
+	case OWED_WHY_MAX:
+	default:
+		break;
+	}
+	return buf_take(&b, ret);
+}

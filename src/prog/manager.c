@@ -1,1 +1,389 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "prog/manager.h"
+
+#include "base/str.h"
+#include "core/restart.h"
+#include "prog/log.h"
+#include "prog/report.h"
+#include "prog/sync.h"
+#include "sys/conf.h"
+#include "sys/observe.h"
+#include "sys/state.h"
+#include "sys/unit.h"
+#include "sys/watch.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+/* How often to look when inotify cannot watch everything. */
+#define CLOCK_LOOK_USEC (30 * USEC_PER_SEC)
+/* How long one question to the service manager may hold up the links. */
+#define MANAGER_CALL_USEC (3 * USEC_PER_SEC)
+
+struct manager {
+	const struct root *root;
+	struct observer *observer;
+	struct watch *watch;
+	sd_event *loop;
+	sd_event_source *settle; /* when the restart machine is due */
+	sd_event_source *clock;  /* looks when inotify cannot */
+	struct restart restart;
+	struct report report;
+	char *reload; /* what is known of the reload, for the state line */
+	int daemon_fd;
+	bool quiet_clock;  /* the limit was reported */
+	bool sandbox_fine; /* no new directory is on record */
+};
+
+static void manager_done(struct manager *m)
+{
+	sd_event_source_disable_unref(m->settle);
+	sd_event_source_disable_unref(m->clock);
+	watch_free(m->watch);
+	observer_free(m->observer);
+	sd_event_unref(m->loop);
+	report_done(&m->report);
+	free(m->reload);
+	fd_close(m->daemon_fd);
+}
+
+static uint64_t now_usec(const struct manager *m)
+{
+	uint64_t now = 0;
+
+	(void)sd_event_now(m->loop, CLOCK_MONOTONIC, &now);
+	return now;
+}
+
+/* Sets the timer to when the restart machine is due, or off: an idle daemon has none. */
+static int schedule(struct manager *m)
+{
+	uint64_t due = restart_due_usec(&m->restart);
+	int r = 0;
+
+	if (due == USEC_INFINITY)
+		return sd_event_source_set_enabled(m->settle, SD_EVENT_OFF);
+	r = sd_event_source_set_time(m->settle, due);
+	return r < 0 ? r : sd_event_source_set_enabled(m->settle, SD_EVENT_ONESHOT);
+}
+
+/* The configuration's own directories, armed before they are read. */
+static int arm_configuration(struct manager *m)
+{
+	const char *directory;
+
+	for (size_t i = 0; (directory = conf_directory(i)); i++) {
+		_cleanup_(walk_done) struct walk w = WALK_INIT;
+		_cleanup_free_ char *file = NULL;
+		bool drop_ins = str_ends(directory, ".d");
+		int r;
+
+		/* Of the directory itself only plugind.conf matters; the run directory holds our
+		 * own files too. */
+		if (asprintf(&file, "%s%s", directory, drop_ins ? "" : "/plugind.conf") < 0)
+			return -ENOMEM;
+		r = fs_walk(m->root, file, 0, watch_visit, m->watch, &w);
+		if (r >= 0 && drop_ins && w.error == 0 && S_ISDIR(w.st.st_mode))
+			r = watch_visit(m->watch, w.fd, directory, NULL, true);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* inotify is full: say so once, with what to do, and look by the clock. */
+static int mind_the_limit(struct manager *m)
+{
+	int limited = watch_limited(m->watch), r;
+
+	if (!limited) {
+		m->quiet_clock = false;
+		return sd_event_source_set_enabled(m->clock, SD_EVENT_OFF);
+	}
+	if (!m->quiet_clock)
+		log_errno(LOG_WARNING, limited,
+			  "Cannot watch every directory; looking every %llu s instead (raise "
+			  "the sysctl fs.inotify.max_user_watches)",
+			  (unsigned long long)(CLOCK_LOOK_USEC / USEC_PER_SEC));
+	m->quiet_clock = true;
+	r = sd_event_source_set_time_relative(m->clock, CLOCK_LOOK_USEC);
+	return r < 0 ? r : sd_event_source_set_enabled(m->clock, SD_EVENT_ONESHOT);
+}
+
+/* A directory that was made after we started lies outside our writable mounts: a fresh start mends
+ * that. Once for each such directory, so that one that stays read-only is no restart loop. */
+static int mind_the_sandbox(struct manager *m, const struct pass *p)
+{
+	_cleanup_free_ char *key = NULL, *before = NULL;
+	int r;
+
+	if (!outcome_has_error(&p->outcome, EROFS)) {
+		/* In order again: the next new directory is worth a fresh start again. */
+		if (p->plan.directory == PLAN_DIRECTORY_FINE && !m->sandbox_fine)
+			m->sandbox_fine =
+				state_write_text(m->root, STATE_FILE_NEW_DIRECTORY, "") >= 0;
+		return 0;
+	}
+	r = state_directory_key(m->root, p->config.links, &key);
+	if (r >= 0)
+		r = state_read_text(m->root, STATE_FILE_NEW_DIRECTORY, &before);
+	if (r < 0 || !getenv("NOTIFY_SOCKET") || str_eq(key, before))
+		return r == -ENOMEM ? r : 0;
+	m->sandbox_fine = false;
+	r = state_write_text(m->root, STATE_FILE_NEW_DIRECTORY, key);
+	if (r < 0)
+		return 0; /* without the record it could become a loop */
+	log_msg(LOG_NOTICE, "%s is new and read-only to this process; starting afresh",
+		p->config.links);
+	return sd_event_exit(m->loop, MANAGER_EXIT_NEW_DIRECTORY);
+}
+
+static int tell(struct manager *m, const struct pass *p)
+{
+	const struct report_state state = {
+		.watch_error = watch_limited(m->watch),
+		.reload = m->reload,
+	};
+
+	return report_state(&m->report, m->root, p, &state);
+}
+
+/* Arms, looks, and puts the links right. */
+static int full_pass(struct manager *m)
+{
+	_cleanup_close_ int lock = -EBADF;
+	_cleanup_(pass_done) struct pass p = {0};
+	int r = state_prepare(m->root);
+
+	if (r < 0)
+		return log_errno(LOG_ERR, r, "Cannot make " STATE_RUN_DIR " or " STATE_VAR_DIR);
+	lock = state_lock(m->root);
+	if (lock < 0)
+		return log_errno(LOG_ERR, lock, "Cannot take the lock in " STATE_RUN_DIR);
+	watch_begin(m->watch);
+	r = arm_configuration(m);
+	if (r >= 0)
+		r = pass_look(m->root, m->observer, &p);
+	watch_end(m->watch);
+	if (r >= 0)
+		r = pass_apply(m->root, &p);
+	lock = fd_close(lock);
+	if (r < 0)
+		return log_errno(LOG_ERR, r, "Cannot look at plugins and links");
+	restart_configure(&m->restart, p.config.settle_usec, p.config.settle_max_usec);
+	r = report_pass(&m->report, &p);
+	if (r >= 0)
+		r = mind_the_limit(m);
+	if (r >= 0)
+		r = tell(m, &p);
+	return r < 0 ? r : mind_the_sandbox(m, &p);
+}
+
+/* A pass that failed (no memory, no descriptors) is tried again by the clock. */
+static int pass_and_ask(struct manager *m)
+{
+	int r = full_pass(m);
+
+	if (r < 0) {
+		(void)sd_event_source_set_time_relative(m->clock, CLOCK_LOOK_USEC);
+		(void)sd_event_source_set_enabled(m->clock, SD_EVENT_ONESHOT);
+	}
+	restart_ask(&m->restart, now_usec(m));
+	return schedule(m);
+}
+
+/* Who is owed what, by a look of its own: the world may have moved since the last pass. 1: asked,
+ * 0: nothing to ask, -errno. */
+static int ask_if_owed(struct manager *m, const struct pass *p, const char **ret_word)
+{
+	_cleanup_(units_done) struct units u = {0};
+	struct unit_manager *bus = NULL;
+	int r;
+
+	if (!root_is_host(m->root) || p->config.action == ACTION_NONE || p->plan.not_known)
+		return 0;
+	r = unit_manager_open(MANAGER_CALL_USEC, &bus);
+	if (r == -ENOTCONN) {
+		*ret_word = "no service manager to ask for a reload";
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	r = units_look(m->root, &p->config, &p->seen, bus, &u);
+	if (r >= 0 && units_owed(&u)) {
+		r = unit_ask_executor(bus);
+		*ret_word = r >= 0 ? "reload asked for" : NULL;
+		r = r >= 0 ? 1 : r;
+	}
+	unit_manager_close(bus);
+	return r;
+}
+
+static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
+{
+	struct manager *m = userdata;
+	_cleanup_(pass_done) struct pass p = {0};
+	const char *word = NULL;
+	int r;
+
+	if (!restart_begin(&m->restart, now_usec(m)))
+		return schedule(m);
+	observer_set_visit(m->observer, NULL, NULL);
+	r = pass_look(m->root, m->observer, &p);
+	observer_set_visit(m->observer, watch_visit, m->watch);
+	if (r >= 0 && plan_changes(&p.plan) > 0)
+		r = full_pass(m); /* something moved that no event told of */
+	else if (r >= 0)
+		r = ask_if_owed(m, &p, &word);
+	if (r < 0)
+		log_errno(LOG_WARNING, r,
+			  "Cannot find out whether vSMTP is owed a reload, or ask for it; "
+			  "trying again");
+	if (r >= 0 && !str_eq(word, m->reload))
+		r = str_replace(&m->reload, word);
+	restart_end(&m->restart, now_usec(m), r < 0 ? RESTART_RESULT_FAILED : RESTART_RESULT_DONE);
+	if (p.config.links && plan_changes(&p.plan) == 0)
+		(void)tell(m, &p);
+	return schedule(m);
+}
+
+static int on_inotify(sd_event_source *s _unused_, int fd _unused_, uint32_t events _unused_,
+		      void *userdata)
+{
+	struct manager *m = userdata;
+	_cleanup_(watch_news_done) struct watch_news news = {0};
+	int r = watch_read(m->watch, &news);
+
+	if (r < 0)
+		log_errno(LOG_ERR, r, "Cannot read inotify events; looking at everything");
+	if (r >= 0 && !news.look && news.n == 0)
+		return 0;
+	return pass_and_ask(m);
+}
+
+static int on_mounts(sd_event_source *s _unused_, int fd _unused_, uint32_t events _unused_,
+		     void *userdata)
+{
+	struct manager *m = userdata;
+	int r = watch_mounts_moved(m->watch);
+
+	return r == 0 ? 0 : pass_and_ask(m);
+}
+
+static int on_clock(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
+{
+	return pass_and_ask(userdata);
+}
+
+static int on_hangup(sd_event_source *s _unused_, const struct signalfd_siginfo *si _unused_,
+		     void *userdata)
+{
+	struct manager *m = userdata;
+	int r;
+
+	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_usec(m));
+	observer_forget(m->observer);
+	r = pass_and_ask(m);
+	(void)sd_notify(0, "READY=1");
+	return r;
+}
+
+static int on_end(sd_event_source *s _unused_, const struct signalfd_siginfo *si _unused_,
+		  void *userdata)
+{
+	struct manager *m = userdata;
+
+	(void)sd_notify(0, "STOPPING=1");
+	return sd_event_exit(m->loop, 0);
+}
+
+static int add_sources(struct manager *m)
+{
+	int r = sd_event_add_io(m->loop, NULL, watch_fd(m->watch), EPOLLIN, on_inotify, m);
+
+	if (r >= 0 && watch_mounts_fd(m->watch) >= 0)
+		r = sd_event_add_io(m->loop, NULL, watch_mounts_fd(m->watch), EPOLLPRI, on_mounts,
+				    m);
+	if (r >= 0)
+		r = sd_event_add_signal(m->loop, NULL, SIGHUP, on_hangup, m);
+	if (r >= 0)
+		r = sd_event_add_signal(m->loop, NULL, SIGTERM, on_end, m);
+	if (r >= 0)
+		r = sd_event_add_signal(m->loop, NULL, SIGINT, on_end, m);
+	if (r >= 0)
+		r = sd_event_add_time(m->loop, &m->settle, CLOCK_MONOTONIC, USEC_INFINITY, 1,
+				      on_settled, m);
+	if (r >= 0)
+		r = sd_event_add_time(m->loop, &m->clock, CLOCK_MONOTONIC, USEC_INFINITY,
+				      USEC_PER_SEC, on_clock, m);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(m->settle, SD_EVENT_OFF);
+	return r < 0 ? r : sd_event_source_set_enabled(m->clock, SD_EVENT_OFF);
+}
+
+static int block_signals(void)
+{
+	sigset_t mask;
+
+	/* A lease that is broken announces itself by SIGIO, which would end us. */
+	if (signal(SIGIO, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	(void)sigemptyset(&mask);
+	(void)sigaddset(&mask, SIGHUP);
+	(void)sigaddset(&mask, SIGTERM);
+	(void)sigaddset(&mask, SIGINT);
+	return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+}
+
+static int become_the_daemon(struct manager *m)
+{
+	int pid = 0, r = state_prepare(m->root);
+
+	if (r >= 0)
+		r = m->daemon_fd = state_lock_daemon(m->root, &pid);
+	if (r == -EBUSY) {
+		log_msg(LOG_ERR, "Another vsmtp-plugind serves this tree already (pid %d)", pid);
+		return r;
+	}
+	return r < 0 ? log_errno(LOG_ERR, r, "Cannot write to " STATE_RUN_DIR) : 0;
+}
+
+static int start(struct manager *m, enum server_flags flags)
+{
+	int r = block_signals();
+
+	if (r >= 0)
+		r = sd_event_default(&m->loop);
+	if (r >= 0)
+		r = observer_new(m->root, flags, &m->observer);
+	if (r < 0)
+		return log_errno(LOG_ERR, r, "Cannot start");
+	r = watch_new(m->root, &m->watch);
+	if (r < 0)
+		return log_errno(LOG_ERR, r,
+				 "Cannot use inotify (raise the sysctl "
+				 "fs.inotify.max_user_instances)");
+	observer_set_visit(m->observer, watch_visit, m->watch);
+	restart_init(&m->restart, 0, 0);
+	r = add_sources(m);
+	return r < 0 ? log_errno(LOG_ERR, r, "Cannot start") : 0;
+}
+
+int manager_run(const struct root *root, enum server_flags flags)
+{
+	_cleanup_(manager_done) struct manager m = {.root = root, .daemon_fd = -EBADF};
+	int r = become_the_daemon(&m);
+
+	if (r >= 0)
+		r = start(&m, flags);
+	if (r < 0)
+		return r;
+	r = pass_and_ask(&m);
+	if (r >= 0)
+		r = watch_mounts_moved(m.watch); /* the table as it is now is no news */
+	if (r >= 0)
+		(void)sd_notify(0, "READY=1");
+	return r < 0 ? r : sd_event_loop(m.loop);
+}

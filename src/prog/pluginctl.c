@@ -1,2 +1,285 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-int main(void){return 0;}
+/* vsmtp-pluginctl(1): options, and who does what. */
+#include "base/str.h"
+#include "config.h"
+#include "core/version.h"
+#include "prog/ctl.h"
+#include "prog/log.h"
+
+#include <getopt.h>
+#include <locale.h>
+#include <signal.h>
+#include <sys/time.h>
+
+enum {
+	OPT_ROOT = 256,
+	OPT_PLAN,
+	OPT_FOR,
+	OPT_START_OF,
+	OPT_TIME_LIMIT,
+	OPT_HELP,
+	OPT_VERSION,
+};
+
+/* One table for the parser and the help; an option with an `argument` has no flag of its own. */
+static const struct {
+	const char *name;
+	const char *argument;
+	int code; /* OPT_, or the enum ctl_option */
+	const char *help;
+} options[] = {
+	{"root", "DIR", OPT_ROOT, "work on the tree below DIR; never talk to a service manager"},
+	{"json", NULL, CTL_JSON, "print JSON (key \"schema\" is its version)"},
+	{"dry-run", NULL, CTL_DRY_RUN, "sync: only show what it would do, as `plan` does"},
+	{"no-reload", NULL, CTL_NO_RELOAD, "sync, enable, disable: ask for no reload"},
+	{"plan", "FINGERPRINT", OPT_PLAN, "sync: only if the world is as `plan` saw it"},
+	{"force", NULL, CTL_FORCE, "reload: also if nothing is owed"},
+	{"for", "VERSION", OPT_FOR, "verify: would it fit that vSMTP"},
+	{"ask-program", NULL, CTL_ASK_PROGRAM, "with --root: run that tree's server for its version"},
+	{"no-legend", NULL, CTL_NO_LEGEND, "print no headings"},
+	{"start-of", "UNIT", OPT_START_OF, "sync: record what this start of UNIT loads"},
+	{"time-limit", "SPAN", OPT_TIME_LIMIT, "sync: give up after that long"},
+	{"help", NULL, OPT_HELP, "show this"},
+	{"version", NULL, OPT_VERSION, "show the version"},
+};
+
+static int help(void)
+{
+	printf("Usage: vsmtp-pluginctl [OPTION...] VERB [ARGUMENT...]\n\n"
+	       "Keeps the plugin links of vSMTP in step with the installed server.\n\nVerbs:\n");
+	for (size_t i = 0; verb_at(i); i++) {
+		const struct verb *v = verb_at(i);
+		int n = printf("  %s %s", v->name, v->arguments);
+
+		printf("%*s%s\n", MAX(24 - n, 1), "", v->help);
+	}
+	printf("\nOptions:\n");
+	for (size_t i = 0; i < ELEMENTSOF(options); i++) {
+		int n = printf("  --%s%s%s", options[i].name, options[i].argument ? "=" : "",
+			       options[i].argument ? options[i].argument : "");
+
+		printf("%*s%s\n", MAX(24 - n, 1), "", options[i].help);
+	}
+	printf("\nExit codes: 0 in sync or done, 1 failed or not known, 2 wrong usage, 3 links right "
+	       "but the\nreload not confirmed, 4 a plugin that had a link has none that fits.\n"
+	       "More: man vsmtp-pluginctl\n");
+	return output_end() < 0 ? CTL_FAILED : CTL_DONE;
+}
+
+/* Says what is wrong with the command line, in one line. */
+_printf_(1, 2) static int usage(const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL, *escaped = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (n < 0)
+		text = NULL;
+	escaped = text ? str_escape(text) : NULL;
+	(void)fprintf(stderr, "vsmtp-pluginctl: %s; see vsmtp-pluginctl --help\n",
+		      escaped ? escaped : "wrong usage");
+	return CTL_USAGE;
+}
+
+static int parse_fingerprint(const char *text, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	if (strlen(text) != 16 || strspn(text, "0123456789abcdefABCDEF") != 16)
+		return -EINVAL;
+	value = strtoull(text, NULL, 16);
+	*ret = value;
+	return 0;
+}
+
+/* 0 or an exit code. */
+static int take_argument(struct ctl *c, int code, const char *argument)
+{
+	switch (code) {
+	case OPT_ROOT:
+		if (!*argument)
+			return usage("--root= needs a directory");
+		c->root_directory = argument;
+		return 0;
+	case OPT_PLAN:
+		c->options |= CTL_PLAN;
+		return parse_fingerprint(argument, &c->fingerprint) < 0
+			       ? usage("--plan=%s is no fingerprint (16 hexadecimal digits)",
+				       argument)
+			       : 0;
+	case OPT_FOR:
+		c->options |= CTL_FOR;
+		c->version = argument;
+		return version_is_valid(argument)
+			       ? 0
+			       : usage("--for=%s is no version (as in 1.1.0)", argument);
+	case OPT_START_OF:
+		c->options |= CTL_START_OF;
+		c->unit = argument;
+		return !*argument || strchr(argument, '/') || !strchr(argument, '.')
+			       ? usage("--start-of=%s is no unit", argument)
+			       : 0;
+	case OPT_TIME_LIMIT:
+		c->options |= CTL_TIME_LIMIT;
+		return config_parse_span(argument, &c->time_limit_usec) < 0 ||
+				       c->time_limit_usec == 0
+			       ? usage("--time-limit=%s is no time span (as in 5s)", argument)
+			       : 0;
+	default:
+		return usage("option not understood");
+	}
+}
+
+static int find_verb(struct ctl *c, char **argv, int n)
+{
+	if (n == 0)
+		return usage("no verb given");
+	for (size_t i = 0; verb_at(i); i++)
+		if (strcmp(verb_at(i)->name, argv[0]) == 0)
+			c->verb = verb_at(i);
+	if (!c->verb)
+		return usage("no such verb: %s", argv[0]);
+	c->arguments = argv + 1;
+	c->n_arguments = (size_t)n - 1;
+	if (c->n_arguments < c->verb->least)
+		return usage("%s needs %s", c->verb->name, c->verb->arguments);
+	if (c->n_arguments > c->verb->most)
+		return usage("%s does not take \"%s\"", c->verb->name,
+			     c->arguments[c->verb->most]);
+	for (size_t i = 0; i < c->n_arguments; i++)
+		if (!*c->arguments[i])
+			return usage("an argument of %s is empty", c->verb->name);
+	return 0;
+}
+
+static int check_options(const struct ctl *c)
+{
+	static const struct {
+		enum ctl_option option;
+		const char *name;
+	} some[] = {
+		{CTL_DRY_RUN, "--dry-run"},   {CTL_NO_RELOAD, "--no-reload"},
+		{CTL_FORCE, "--force"},	      {CTL_PLAN, "--plan"},
+		{CTL_FOR, "--for"},	      {CTL_START_OF, "--start-of"},
+		{CTL_TIME_LIMIT, "--time-limit"},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(some); i++)
+		if (ctl_has(c, some[i].option) && !(c->verb->options & some[i].option))
+			return usage("%s does not take %s", c->verb->name, some[i].name);
+	return 0;
+}
+
+/* -1: go on; else the exit code. */
+static int parse(struct ctl *c, int argc, char **argv)
+{
+	struct option list[ELEMENTSOF(options) + 1] = {0};
+	int code, r;
+
+	for (size_t i = 0; i < ELEMENTSOF(options); i++)
+		list[i] = (struct option){
+			.name = options[i].name,
+			.has_arg = options[i].argument ? required_argument : no_argument,
+			.val = options[i].code,
+		};
+	opterr = 0;
+	while ((code = getopt_long(argc, argv, ":h", list, NULL)) >= 0) {
+		if (code == OPT_HELP || code == 'h')
+			return help();
+		if (code == OPT_VERSION) {
+			printf("vsmtp-pluginctl %s\n", PROJECT_VERSION);
+			return output_end() < 0 ? CTL_FAILED : CTL_DONE;
+		}
+		if (code == ':')
+			return usage("%s needs an argument", argv[optind - 1]);
+		if (code == '?')
+			return usage("option not understood: %s", argv[optind - 1]);
+		if (optarg) {
+			r = take_argument(c, code, optarg);
+			if (r != 0)
+				return r;
+		} else {
+			c->options |= (unsigned)code;
+		}
+	}
+	r = find_verb(c, argv + optind, argc - optind);
+	if (r == 0)
+		r = check_options(c);
+	return r == 0 ? -1 : r;
+}
+
+/* Everything a pass does may be cut off anywhere: the next one sees to the rest. */
+static void on_limit(int number)
+{
+	static const char text[] = "vsmtp-pluginctl: the time limit is over, giving up\n";
+	ssize_t n;
+
+	UNUSED(number);
+	n = write(STDERR_FILENO, text, sizeof(text) - 1);
+	UNUSED(n);
+	_exit(CTL_FAILED);
+}
+
+static int arm_limit(uint64_t usec)
+{
+	struct itimerval limit = {
+		.it_value = {.tv_sec = (time_t)(usec / USEC_PER_SEC),
+			     .tv_usec = (suseconds_t)(usec % USEC_PER_SEC)},
+	};
+	struct sigaction act = {.sa_handler = on_limit};
+	sigset_t alarm_only;
+
+	if (usec == 0 || usec == USEC_INFINITY)
+		return 0;
+	if (sigemptyset(&alarm_only) < 0 || sigaddset(&alarm_only, SIGALRM) < 0 ||
+	    sigprocmask(SIG_UNBLOCK, &alarm_only, NULL) < 0 || sigaction(SIGALRM, &act, NULL) < 0 ||
+	    setitimer(ITIMER_REAL, &limit, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
+static int run(struct ctl *c)
+{
+	enum server_flags flags = ctl_has(c, CTL_ASK_PROGRAM) ? SERVER_ASK_PROGRAM : 0;
+	int r = arm_limit(c->time_limit_usec), end;
+
+	if (r < 0)
+		return log_errno(LOG_ERR, r, "Cannot set the time limit");
+	r = root_open(c->root_directory, &c->root);
+	if (r < 0) {
+		_cleanup_free_ char *shown = str_escape(c->root_directory ? c->root_directory : "/");
+
+		return log_errno(LOG_ERR, r, "Cannot open the root %s", shown ? shown : "");
+	}
+	r = observer_new(&c->root, flags, &c->observer);
+	if (r < 0)
+		return log_errno(LOG_ERR, r, "Cannot start");
+	r = c->verb->run(c);
+	if (r == -ENOMEM)
+		log_errno(LOG_ERR, r, "Cannot go on");
+	end = output_end();
+	if (end < 0 && end != -EPIPE)
+		return log_errno(LOG_ERR, end, "Cannot write the answer");
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl c = {.root = ROOT_INIT};
+	int r;
+
+	(void)setlocale(LC_CTYPE, "");
+	(void)signal(SIGPIPE, SIG_IGN);
+	r = parse(&c, argc, argv);
+	if (r >= 0)
+		return r;
+	output_init(&c.output, ctl_has(&c, CTL_NO_LEGEND) ? 0 : OUTPUT_LEGEND);
+	r = run(&c);
+	unit_manager_close(c.manager);
+	observer_free(c.observer);
+	root_done(&c.root);
+	return r < 0 ? CTL_FAILED : r;
+}

@@ -1,2 +1,91 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-int main(void){return 0;}
+#include "base/macro.h"
+#include "base/str.h"
+#include "config.h"
+#include "prog/log.h"
+#include "prog/manager.h"
+
+#include <getopt.h>
+
+struct args {
+	const char *root;
+	enum server_flags flags;
+};
+
+static void help(void)
+{
+	(void)printf("Usage: vsmtp-plugind [OPTION...]\n"
+		     "Keeps the links in /etc/vsmtp/plugins matched to the installed vSMTP.\n\n"
+		     "      --root=DIR     Serve the tree below DIR; talk to no service manager\n"
+		     "      --ask-program  With --root: ask that tree's vSMTP for its version by\n"
+		     "                     running it on this host\n"
+		     "  -h, --help         Show this help\n"
+		     "      --version      Show the version\n\n"
+		     "See vsmtp-plugind(8).\n");
+}
+
+/* <0: wrong usage, said; 0: done; >0: go on. */
+static int parse_argv(int argc, char *argv[], struct args *ret)
+{
+	enum {
+		ARG_ROOT = 256,
+		ARG_ASK_PROGRAM,
+		ARG_VERSION,
+	};
+	static const struct option options[] = {
+		{"root", required_argument, NULL, ARG_ROOT},
+		{"ask-program", no_argument, NULL, ARG_ASK_PROGRAM},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, ARG_VERSION},
+		{0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+		switch (c) {
+		case ARG_ROOT:
+			if (!*optarg) {
+				(void)fprintf(stderr, "vsmtp-plugind: --root= needs a directory\n");
+				return -EINVAL;
+			}
+			ret->root = optarg;
+			break;
+		case ARG_ASK_PROGRAM:
+			ret->flags |= SERVER_ASK_PROGRAM;
+			break;
+		case 'h':
+			help();
+			return 0;
+		case ARG_VERSION:
+			(void)printf("vsmtp-plugind " PROJECT_VERSION "\n");
+			return 0;
+		default:
+			return -EINVAL;
+		}
+	}
+	if (optind < argc) {
+		(void)fprintf(stderr,
+			      "vsmtp-plugind: takes no arguments, only options; see --help\n");
+		return -EINVAL;
+	}
+	return 1;
+}
+
+int main(int argc, char *argv[])
+{
+	_cleanup_(root_done) struct root root = ROOT_INIT;
+	struct args args = {0};
+	int r = parse_argv(argc, argv, &args);
+
+	if (r <= 0)
+		return r < 0 ? 2 : 0;
+	r = root_open(args.root, &root);
+	if (r < 0) {
+		_cleanup_free_ char *shown = str_escape(args.root ? args.root : "/");
+
+		log_errno(LOG_ERR, r, "Cannot open the root %s", shown ? shown : "");
+		return 1;
+	}
+	r = manager_run(&root, args.flags);
+	return r < 0 ? 1 : r;
+}

@@ -1,2 +1,87 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-int main(void){return 0;}
+
+/* vsmtp-plugin-reload: the program of vsmtp-plugin-reload.service. */
+
+#include "base/macro.h"
+#include "config.h"
+#include "prog/executor.h"
+#include "prog/log.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+enum {
+	OPTION_ROOT = 256,
+};
+
+static void help(void)
+{
+	(void)printf("Usage: %s [OPTION]\n\n"
+		     "Brings the running vSMTP to the plugins it should have: the program of\n"
+		     "vsmtp-plugin-reload.service. To ask for a reload: vsmtp-pluginctl reload.\n\n"
+		     "  -h, --help     this text\n"
+		     "      --version  the version\n",
+		     program_invocation_short_name);
+}
+
+/* -1: go on; else the exit status. */
+static int parse(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{"root", optional_argument, NULL, OPTION_ROOT},
+		{NULL, 0, NULL, 0},
+	};
+
+	switch (getopt_long(argc, argv, "h", options, NULL)) {
+	case -1:
+		if (optind == argc)
+			return -1;
+		(void)fprintf(stderr, "%s: takes no arguments\n", program_invocation_short_name);
+		return 2;
+	case 'h':
+		help();
+		return EXIT_SUCCESS;
+	case 'V':
+		(void)printf("vsmtp-plugin-reload %s\n", PROJECT_VERSION);
+		return EXIT_SUCCESS;
+	case OPTION_ROOT:
+		/* Nothing runs in an image. */
+		(void)fprintf(stderr, "%s: --root: there is no service manager to ask there\n",
+			      program_invocation_short_name);
+		return 2;
+	default:
+		return 2;
+	}
+}
+
+/* SIGHUP means "look again". SIGTERM and SIGINT just end us: all that is asked is on disk. */
+static int take_sighup(void)
+{
+	sigset_t set;
+
+	if (sigemptyset(&set) < 0 || sigaddset(&set, SIGHUP) < 0 ||
+	    sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int main(int argc, char **argv)
+{
+	_cleanup_close_ int signals = take_sighup();
+	_cleanup_(root_done) struct root root = ROOT_INIT;
+	int r = parse(argc, argv);
+
+	if (r >= 0)
+		return r;
+	r = signals < 0 ? signals : root_open(NULL, &root);
+	if (r < 0) {
+		(void)log_errno(LOG_ERR, r, "cannot start");
+		return EXIT_FAILURE;
+	}
+	return executor_run(&root, signals);
+}

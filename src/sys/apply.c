@@ -1,1 +1,289 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sys/apply.h"
+
+#include "base/str.h"
+#include "core/wording.h"
+#include "sys/state.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+
+#define TEMPORARY_TRIES 16
+
+struct applier {
+	const struct root *root;
+	const struct config *c;
+	int fd; /* the links directory */
+	struct outcome out;
+	bool changed;
+};
+
+static int temporary_name(char *name, size_t size)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	unsigned char random[6];
+	char text[sizeof(random) + 1] = "";
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return -EIO;
+	for (size_t i = 0; i < sizeof(random); i++)
+		text[i] = letters[random[i] % (sizeof(letters) - 1)];
+	return snprintf(name, size, NAME_TEMPORARY_PREFIX "%s", text) < (int)size ? 0 : -EINVAL;
+}
+
+/* Is the entry `name` what the plan had seen? Text and inode are compared: a link that somebody
+ * made anew in between is theirs to be looked at again. */
+static bool is_as_seen(int fd, const char *name, const struct link *seen)
+{
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+
+	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == seen->inode &&
+	       fs_readlink(fd, name, &text) >= 0 && strcmp(text, seen->text) == 0;
+}
+
+static int make_link(const struct applier *a, const struct plan_link *p)
+{
+	return symlinkat(p->text, a->fd, p->name) < 0 ? -errno : 0;
+}
+
+/* Exchanges the new link with the old one and looks at what came out: at every instant the name
+ * leads to the old or the new target, and what was not the plan's to replace goes back. */
+static int replace_link(const struct applier *a, const struct plan_link *p)
+{
+	char name[64];
+	int r = -EEXIST;
+
+	for (unsigned i = 0; r == -EEXIST && i < TEMPORARY_TRIES; i++) {
+		r = temporary_name(name, sizeof(name));
+		if (r >= 0 && symlinkat(p->text, a->fd, name) < 0)
+			r = -errno;
+	}
+	if (r < 0)
+		return r;
+	if (renameat2(a->fd, name, a->fd, p->name, RENAME_EXCHANGE) < 0) {
+		r = errno == ENOENT ? -ESTALE : -errno;
+	} else if (!is_as_seen(a->fd, name, p->seen)) {
+		r = -ESTALE;
+		if (renameat2(a->fd, name, a->fd, p->name, RENAME_EXCHANGE) < 0)
+			return -errno; /* what is foreign stays, under whatever name */
+	}
+	if (unlinkat(a->fd, name, 0) < 0 && r >= 0)
+		r = -errno;
+	return r;
+}
+
+/* Takes the link aside, looks at what it got, and then only removes it. */
+static int remove_link(const struct applier *a, const struct plan_link *p)
+{
+	char name[64];
+	int r = -EEXIST;
+
+	if (!is_as_seen(a->fd, p->name, p->seen))
+		return -ESTALE;
+	for (unsigned i = 0; r == -EEXIST && i < TEMPORARY_TRIES; i++) {
+		r = temporary_name(name, sizeof(name));
+		if (r >= 0 && renameat2(a->fd, p->name, a->fd, name, RENAME_NOREPLACE) < 0)
+			r = errno == ENOENT ? -ESTALE : -errno;
+	}
+	if (r < 0)
+		return r;
+	if (!is_as_seen(a->fd, name, p->seen))
+		return renameat2(a->fd, name, a->fd, p->name, RENAME_NOREPLACE) < 0 ? -errno
+										    : -ESTALE;
+	return unlinkat(a->fd, name, 0) < 0 ? -errno : 0;
+}
+
+static int add_change(struct applier *a, const struct plan_link *p, int result)
+{
+	struct change *grown = reallocarray(a->out.changes, a->out.n_changes + 1, sizeof(*grown));
+	struct change made = {
+		.action = p->action,
+		.result = result >= 0                              ? CHANGE_DONE
+			  : result == -ESTALE || result == -EEXIST ? CHANGE_MOVED
+								   : CHANGE_FAILED,
+		.error = result < 0 ? -result : 0,
+		.restored = p->restored,
+		.renamed = p->renamed,
+	};
+	int r;
+
+	if (!grown)
+		return -ENOMEM;
+	a->out.changes = grown;
+	r = str_replace(&made.name, p->name);
+	if (r >= 0)
+		r = str_replace(&made.key, p->key);
+	if (r >= 0)
+		r = str_replace(&made.text, p->text);
+	if (r >= 0)
+		r = str_replace(&made.was, p->seen ? p->seen->text : NULL);
+	if (r >= 0 && p->reason)
+		r = str_replace(&made.why, gate_to_string(p->reason->gate));
+	grown[a->out.n_changes++] = made;
+	return r;
+}
+
+static int apply_link(struct applier *a, const struct plan_link *p)
+{
+	int r = 0;
+
+	/* Not the planner's word alone: what is not below a store is nobody's to touch. */
+	if (p->seen && p->action != LINK_CREATE && !plan_link_is_ours(a->c, p->seen, NULL))
+		return 0;
+	if (p->action == LINK_CREATE)
+		r = make_link(a, p);
+	else if (p->action == LINK_REPLACE)
+		r = replace_link(a, p);
+	else if (p->action == LINK_REMOVE)
+		r = remove_link(a, p);
+	else
+		return 0;
+	a->changed = true;
+	return add_change(a, p, r);
+}
+
+/* Removes what a killed pass left, if it still is that. */
+static void sweep(struct applier *a, char *const *leftovers)
+{
+	for (; leftovers && *leftovers; leftovers++) {
+		_cleanup_free_ char *text = NULL, *target = NULL;
+
+		if (fs_readlink(a->fd, *leftovers, &text) < 0 ||
+		    path_normalize(a->c->links, text, &target) < 0)
+			continue;
+		for (char **store = a->c->stores; *store; store++)
+			if (path_below(target, *store) && unlinkat(a->fd, *leftovers, 0) == 0) {
+				a->out.n_swept++;
+				a->changed = true;
+				break;
+			}
+	}
+}
+
+/* root:root 0755, as far as we may. */
+static int take_over(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != geteuid() && fchown(fd, geteuid(), getegid()) < 0)
+		return -errno;
+	return fchmod(fd, 0755) < 0 ? -errno : 0;
+}
+
+static int make_directory(const struct applier *a)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *services = NULL;
+	const char *slash = strrchr(a->c->links, '/');
+	int r = fs_mkdir(a->root, a->c->links);
+
+	if (r < 0)
+		return r;
+	buf_add_len(&b, a->c->links, (size_t)(slash - a->c->links));
+	buf_add(&b, "/services");
+	r = buf_take(&b, &services);
+	return r < 0 ? r : fs_mkdir(a->root, services);
+}
+
+/* Makes, opens and takes over the links directory. 1: go on, 0: nothing can be done. */
+static int enter_directory(struct applier *a, enum plan_directory wanted)
+{
+	a->out.directory = wanted;
+	if (wanted == PLAN_DIRECTORY_REFUSED || wanted == PLAN_DIRECTORY_NO_PARENT)
+		return 0;
+	if (wanted == PLAN_DIRECTORY_MAKE) {
+		int r = make_directory(a);
+
+		if (r < 0) {
+			a->out.directory_error = -r;
+			return 0;
+		}
+	}
+	a->fd = root_open_path(a->root, a->c->links, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	if (a->fd < 0) {
+		a->out.directory_error = -a->fd;
+		return 0;
+	}
+	if (wanted == PLAN_DIRECTORY_TAKE_OVER) {
+		int r = take_over(a->fd);
+
+		a->out.directory_error = r < 0 ? -r : 0;
+	}
+	return 1;
+}
+
+static void write_names(struct applier *a, const struct plan *p)
+{
+	int r = p->names_changed ? state_write_names(a->root, &p->names) : 0;
+
+	a->out.names_error = r < 0 ? -r : 0;
+}
+
+static bool takes_away(const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_links; i++)
+		if (p->links[i].action == LINK_REMOVE)
+			return true;
+	return false;
+}
+
+int apply(const struct root *r, const struct config *c, const struct snapshot *s,
+	  const struct plan *p, struct outcome *ret)
+{
+	struct applier a = {.root = r, .c = c, .fd = -EBADF};
+	/* A name must be on record before its link goes, but a new link does not wait for the disk.
+	 */
+	bool names_first = takes_away(p);
+	int k = 0;
+
+	if (plan_changes(p) == 0 && !p->names_changed && strv_len(s->links.leftovers) == 0) {
+		*ret = a.out;
+		return 0;
+	}
+	if (names_first)
+		write_names(&a, p);
+	if (enter_directory(&a, p->directory)) {
+		for (size_t i = 0; k >= 0 && i < p->n_links; i++)
+			k = apply_link(&a, &p->links[i]);
+		sweep(&a, s->links.leftovers);
+		if (a.changed && fsync(a.fd) < 0)
+			a.out.sync_error = errno;
+	}
+	if (!names_first)
+		write_names(&a, p);
+	fd_close(a.fd);
+	if (k < 0)
+		outcome_done(&a.out);
+	else
+		*ret = a.out;
+	return k;
+}
+
+int apply_clean(const struct root *r, const struct config *c, const struct snapshot *s,
+		struct outcome *ret)
+{
+	struct plan_link *links = calloc(s->links.n + 1, sizeof(*links));
+	struct plan p = {.links = links, .names_changed = s->names.n > 0};
+	int k;
+
+	if (!links)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->links.n; i++) {
+		k = plan_link_is_ours(c, &s->links.items[i], NULL);
+		if (k > 0)
+			links[p.n_links++] = (struct plan_link){
+				.action = LINK_REMOVE,
+				.name = s->links.items[i].name,
+				.seen = &s->links.items[i],
+			};
+	}
+	if (s->links.state != LINKS_FINE)
+		p.directory = PLAN_DIRECTORY_REFUSED;
+	k = apply(r, c, s, &p, ret);
+	free(links);
+	return k;
+}

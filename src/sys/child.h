@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 enum child_end {
-	CHILD_EXITED,	 /* number is the exit status */
+	CHILD_EXITED,    /* number is the exit status */
 	CHILD_SIGNALLED, /* number is the signal */
 	CHILD_TIMED_OUT,
-	CHILD_FLOODED,	 /* more output than the bound */
-	CHILD_NOT_RUN,	 /* number is the errno of fork or execve */
+	CHILD_FLOODED, /* more output than the bound */
+	CHILD_NOT_RUN, /* number is the errno of fork or execve */
 	CHILD_END_MAX,
 };
 
@@ -27,6 +27,7 @@ struct child_answer {
 
 void child_answer_done(struct child_answer *a);
 
-/* argv[0] is the path. envp may be an empty list. 0 or -errno (ENOMEM, EMFILE: we could not ask). */
+/* argv[0] is the path. envp may be an empty list. 0 or -errno (ENOMEM, EMFILE: we could not ask).
+ */
 int child_ask(char *const *argv, char *const *envp, size_t max, uint64_t timeout_usec,
 	      struct child_answer *ret) _must_check_ _nonnull_all_;

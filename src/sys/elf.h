@@ -19,6 +19,7 @@
 
 /* Call once before elf_read(). 0 or -EINVAL (libelf is too old). */
 int elf_start(void) _must_check_;
-/* Fills *ret from the file's start, whatever the descriptor's offset. 0 (whatever the bytes are: see
- * ret->form), or -errno if the file could not be read (EIO, ENOMEM...). *ret is untouched on failure. */
+/* Fills *ret from the file's start, whatever the descriptor's offset. 0 (whatever the bytes are:
+ * see ret->form), or -errno if the file could not be read (EIO, ENOMEM...). *ret is untouched on
+ * failure. */
 int elf_read(int fd, struct elf_facts *ret) _must_check_ _nonnull_all_;

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 struct root {
-	int fd;	      /* O_PATH, the top of the tree */
+	int fd;       /* O_PATH, the top of the tree */
 	char *prefix; /* absolute path of it on the host, NULL for the host itself */
 };
 
@@ -32,18 +32,20 @@ int root_open_path(const struct root *r, const char *path, int flags) _must_chec
 /* As the host sees it: prefix and path in one text. NULL if out of memory. */
 char *root_host_path(const struct root *r, const char *path) _nonnull_all_;
 
-/* Called for each directory that a walk passes, before it looks for `next` in it (NULL: the walk ends
- * here). `next_moves`: next is missing or a symlink, so the answer can change by what happens in this
- * directory; else only by the directory itself going away. Used to arm watches (rule 16). */
+/* Called for each directory that a walk passes, before it looks for `next` in it (NULL: the walk
+ * ends here). `next_moves`: next is missing or a symlink, so the answer can change by what happens
+ * in this directory; else only by the directory itself going away. Used to arm watches (rule 16).
+ */
 typedef int (*fs_visit_fn)(void *userdata, int dir_fd, const char *dir_path, const char *next,
 			   bool next_moves);
 
 struct walk {
-	int fd;		 /* O_PATH of the last component that was reached */
-	char *resolved;	 /* its path after symlinks, as the server sees it */
-	int error;	 /* 0: arrived; ENOENT, ENOTDIR, ELOOP, EACCES... */
-	struct stat st;	 /* of fd */
-	struct trust_facts trust; /* the first component passed that is not trusted, itself included */
+	int fd;         /* O_PATH of the last component that was reached */
+	char *resolved; /* its path after symlinks, as the server sees it */
+	int error;      /* 0: arrived; ENOENT, ENOTDIR, ELOOP, EACCES... */
+	struct stat st; /* of fd */
+	struct trust_facts
+		trust; /* the first component passed that is not trusted, itself included */
 };
 
 void walk_done(struct walk *w);
@@ -54,8 +56,9 @@ enum walk_flags {
 	WALK_ANY_OWNER = 1 << 1,     /* RequireRootOwned=no: only write bits are judged */
 };
 
-/* Goes from the root to `path` component by component, judging each (rule 12). 0 (look at ret->error)
- * or -errno if the walk itself could not be done (ENOMEM, EMFILE). visit may be NULL. */
+/* Goes from the root to `path` component by component, judging each (rule 12). 0 (look at
+ * ret->error) or -errno if the walk itself could not be done (ENOMEM, EMFILE). visit may be NULL.
+ */
 int fs_walk(const struct root *r, const char *path, enum walk_flags flags, fs_visit_fn visit,
 	    void *userdata, struct walk *ret) _must_check_ _nonnull_(1, 2, 6);
 /* Judges one file's owner and mode bits. 0 or -ENOMEM; fills *t only if it is not trusted. */

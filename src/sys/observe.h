@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Looks: server, stores, candidates, links directory, remembered names -> struct snapshot. Failures of
- * looking are facts in it. Files whose signature is unchanged since a finished look are not opened
- * again in an observer's life.
+/* Looks: server, stores, candidates, links directory, remembered names -> struct snapshot. Failures
+ * of looking are facts in it. Files whose signature is unchanged since a finished look are not
+ * opened again in an observer's life.
  *
- * Knows: where things are. Must not know: what is right or wrong with them. Owns: struct observer owns
- * its memory of files. */
+ * Knows: where things are. Must not know: what is right or wrong with them. Owns: struct observer
+ * owns its memory of files. */
 
 #include "base/macro.h"
 #include "core/config.h"

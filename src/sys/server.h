@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The installed server: is it there, which version is it (rule 5), what machine is it for, and which
- * libraries its dynamic loader finds (rule 11).
+/* The installed server: is it there, which version is it (rule 5), what machine is it for, and
+ * which libraries its dynamic loader finds (rule 11).
  *
  * Version: the configuration's; else the program asked with --version, if it is trusted; else the
  * package databases' word. Answers are kept in a struct server_memory by the program's inode, ctime
  * and size, so an unchanged program is asked once in a process's life.
  *
- * Knows: programs, package databases, the loader's trace output. Must not know: plugins' names, links.
- * Owns: struct server_memory. */
+ * Knows: programs, package databases, the loader's trace output. Must not know: plugins' names,
+ * links. Owns: struct server_memory. */
 
 #include "base/macro.h"
 #include "core/config.h"
@@ -35,11 +35,11 @@ int server_read(struct server_memory *m, const struct root *r, const struct conf
 		enum server_flags flags, fs_visit_fn visit, void *userdata,
 		struct server_facts *ret) _must_check_ _nonnull_(1, 2, 3, 7);
 
-/* Which of elf->needed does the server's loader not find? `path` is the plugin's, as the server sees
- * it. Names known to resolve are not asked again while the program and ld.so.cache(8) stay as they
- * are; a file with a search path of its own (elf->searches) is always asked itself, once. *ret_missing
- * is NULL if all resolve. If the loader could not be asked, *ret_question says why (a short text) and
- * nothing is missing. With --root nothing is judged. 0 or -errno. */
+/* Which of elf->needed does the server's loader not find? `path` is the plugin's, as the server
+ * sees it. Names known to resolve are not asked again while the program and ld.so.cache(8) stay as
+ * they are; a file with a search path of its own (elf->searches) is always asked itself, once.
+ * *ret_missing is NULL if all resolve. If the loader could not be asked, *ret_question says why (a
+ * short text) and nothing is missing. With --root nothing is judged. 0 or -errno. */
 int server_find_missing(struct server_memory *m, const struct root *r, const struct server_facts *s,
 			const char *path, const struct elf_facts *elf, char ***ret_missing,
 			char **ret_question) _must_check_ _nonnull_all_;

@@ -3,7 +3,8 @@
 
 /* What the kit keeps outside the links directory: the lock, the records of loaded sets, a person's
  * request for a reload, the last reload's result and the daemon's status (all in the run directory,
- * gone with a reboot, which loads everything anew), and the names that plugins had (state directory).
+ * gone with a reboot, which loads everything anew), and the names that plugins had (state
+ * directory).
  *
  * Knows: those files' places and form. Must not know: what any of them leads to. Owns: nothing. */
 
@@ -14,13 +15,19 @@
 #define STATE_RUN_DIR "/run/vsmtp-plugind"
 #define STATE_VAR_DIR "/var/lib/vsmtp-plugind"
 
-/* Makes the run directory (and with --root what leads to it) if it is not there; the state directory
- * likewise. 0 or -errno. */
+/* Makes the run directory (and with --root what leads to it) if it is not there; the state
+ * directory likewise. 0 or -errno. */
 int state_prepare(const struct root *r) _must_check_ _nonnull_all_;
 
 /* Takes the one lock that serialises passes (rule 15), waiting as long as it takes. Returns an fd
  * whose closing lets go, or -errno. */
 int state_lock(const struct root *r) _must_check_ _nonnull_all_;
+
+/* Makes this process the daemon of the tree. Returns an fd to keep, -EBUSY if there is one already
+ * (its pid in *ret_pid, 0 if it is not known), -errno. */
+int state_lock_daemon(const struct root *r, int *ret_pid) _must_check_ _nonnull_all_;
+/* The daemon's pid, or 0 if none runs; works for an ordinary user. */
+int state_daemon_pid(const struct root *r) _nonnull_all_;
 
 /* Names. A record that cannot be read is a fact (ret->error). 0 or -ENOMEM. */
 int state_read_names(const struct root *r, struct remembered_names *ret) _must_check_ _nonnull_all_;
@@ -36,6 +43,15 @@ int state_record_loaded(const struct root *r, const char *unit, const char *invo
 /* A person wants a reload even if nothing is owed: served once the server has started later than
  * this. 0 or -errno. */
 int state_request_reload(const struct root *r) _must_check_ _nonnull_all_;
+/* The request made at request_nsec is served for this unit though it was not started anew: it has
+ * reloaded itself. 0 or -errno. */
+int state_serve_request(const struct root *r, const char *unit, int64_t request_nsec)
+	_must_check_ _nonnull_all_;
+
+/* A text that is another for another directory at that path, or for none: inode and birth time,
+ * since inodes are used again. 0 or -ENOMEM. */
+int state_directory_key(const struct root *r, const char *path, char **ret)
+	_must_check_ _nonnull_all_;
 
 /* Small texts of KEY=VALUE lines (values escaped), for `status`: the daemon's word and the last
  * reload. A file that is not there: *ret is NULL. 0 or -errno. */

@@ -1,1 +1,352 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sys/unit.h"
+
+#include "base/str.h"
+#include "sys/unit_bus.h"
+
+#define UNIT_INTERFACE MANAGER ".Unit"
+#define SERVICE_INTERFACE MANAGER ".Service"
+
+DEFINE_CLEANUP(struct unit_manager *, unit_manager_close);
+
+struct unit_manager *unit_manager_close(struct unit_manager *m)
+{
+	if (!m)
+		return NULL;
+	sd_bus_slot_unref(m->removed_slot);
+	/* Not flushed: nothing that was sent is unanswered but what we gave up. */
+	sd_bus_close_unref(m->bus);
+	free(m->job_result);
+	free(m);
+	return NULL;
+}
+
+int unit_manager_open(uint64_t timeout_usec, struct unit_manager **ret)
+{
+	_cleanup_(unit_manager_closep) struct unit_manager *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m)
+		return -ENOMEM;
+	m->timeout_usec = timeout_usec;
+	r = unit_bus_open(m);
+	if (r >= 0)
+		r = unit_bus_find_manager(m);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(m);
+	return 0;
+}
+
+/* ---- properties ---- */
+
+struct raw {
+	char *load;
+	char *active;
+	char *sub;
+	char *invocation;
+	uint64_t start_usec;
+	uint32_t main_pid;
+	bool own_reload;
+};
+
+static void raw_done(struct raw *w)
+{
+	free(w->load);
+	free(w->active);
+	free(w->sub);
+	free(w->invocation);
+	*w = (struct raw){0};
+}
+
+static int read_text(sd_bus_message *v, char **s)
+{
+	const char *text;
+	int r = sd_bus_message_read(v, "v", "s", &text);
+
+	return r < 0 ? r : str_replace(s, text);
+}
+
+/* Empty while the unit never ran: NULL. */
+static int read_invocation(sd_bus_message *v, char **ret)
+{
+	const uint8_t *id;
+	size_t n;
+	char hex[33];
+	int r = sd_bus_message_enter_container(v, 'v', "ay");
+
+	if (r < 0)
+		return r;
+	r = sd_bus_message_read_array(v, 'y', (const void **)&id, &n);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_exit_container(v);
+	if (r < 0)
+		return r;
+	if (n != 16)
+		return str_replace(ret, NULL);
+	for (size_t i = 0; i < n; i++)
+		(void)snprintf(hex + 2 * i, 3, "%02x", id[i]);
+	return str_replace(ret, hex);
+}
+
+/* Drop-ins append to the list, so our command may stand beside one of the unit's own (rule 19). */
+static int read_reload(sd_bus_message *v, bool *ret)
+{
+	bool own = false;
+	int r = sd_bus_message_enter_container(v, 'v', "a(sasbttttuii)");
+
+	if (r >= 0)
+		r = sd_bus_message_enter_container(v, 'a', "(sasbttttuii)");
+	while (r >= 0) {
+		const char *path;
+
+		r = sd_bus_message_enter_container(v, 'r', "sasbttttuii");
+		if (r <= 0)
+			break;
+		r = sd_bus_message_read_basic(v, 's', &path);
+		if (r >= 0)
+			r = sd_bus_message_skip(v, "asbttttuii");
+		if (r >= 0)
+			r = sd_bus_message_exit_container(v);
+		if (r >= 0 && !str_ends(path, UNIT_OUR_COMMAND))
+			own = true;
+	}
+	if (r >= 0)
+		r = sd_bus_message_exit_container(v);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(v);
+	if (r < 0)
+		return r;
+	*ret = own;
+	return 0;
+}
+
+static int read_property(sd_bus_message *v, const char *name, struct raw *w)
+{
+	if (str_eq(name, "LoadState"))
+		return read_text(v, &w->load);
+	if (str_eq(name, "ActiveState"))
+		return read_text(v, &w->active);
+	if (str_eq(name, "SubState"))
+		return read_text(v, &w->sub);
+	if (str_eq(name, "InvocationID"))
+		return read_invocation(v, &w->invocation);
+	if (str_eq(name, "ExecMainStartTimestamp"))
+		return sd_bus_message_read(v, "v", "t", &w->start_usec);
+	if (str_eq(name, "MainPID"))
+		return sd_bus_message_read(v, "v", "u", &w->main_pid);
+	if (str_eq(name, "ExecReload"))
+		return read_reload(v, &w->own_reload);
+	return sd_bus_message_skip(v, "v");
+}
+
+/* All properties of one interface at one moment. */
+static int read_interface(struct unit_manager *m, const char *path, const char *interface,
+			  struct raw *w)
+{
+	_cleanup_message_ sd_bus_message *call = NULL, *reply = NULL;
+	int r = unit_bus_new_call(m, path, "org.freedesktop.DBus.Properties", "GetAll", &call);
+
+	if (r >= 0)
+		r = sd_bus_message_append_basic(call, 's', interface);
+	if (r >= 0)
+		r = unit_bus_send(m, call, NULL, &reply);
+	if (r >= 0)
+		r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+	while (r >= 0) {
+		const char *name;
+
+		r = sd_bus_message_enter_container(reply, 'e', "sv");
+		if (r <= 0)
+			break;
+		r = sd_bus_message_read_basic(reply, 's', &name);
+		if (r >= 0)
+			r = read_property(reply, name, w);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(reply);
+	}
+	return r < 0 ? unit_bus_lost(r) : 0;
+}
+
+static enum unit_state state_of(const struct raw *w)
+{
+	if (str_eq(w->load, "not-found"))
+		return UNIT_MISSING;
+	if (str_eq(w->load, "masked"))
+		return UNIT_INACTIVE;
+	if (str_eq(w->active, "active"))
+		return UNIT_ACTIVE;
+	if (str_eq(w->active, "activating") || str_eq(w->active, "deactivating") ||
+	    str_eq(w->active, "reloading") || str_eq(w->active, "refreshing"))
+		return UNIT_CHANGING;
+	return UNIT_INACTIVE;
+}
+
+static int describe(const struct raw *w, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	const char *word = w->active ? w->active : "";
+
+	if (w->load && !str_eq(w->load, "loaded"))
+		word = w->load;
+	buf_escape(&b, word);
+	if (word == w->active && w->sub && !str_eq(w->sub, w->active)) {
+		buf_add(&b, " (");
+		buf_escape(&b, w->sub);
+		buf_add(&b, ")");
+	}
+	return buf_take(&b, ret);
+}
+
+static int read_raw(struct unit_manager *m, const char *name, struct raw *w)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	_cleanup_(raw_done) struct raw again = {0};
+	const char *path;
+	int r = unit_bus_call(m, "LoadUnit", (const char *const[]){name, NULL}, NULL, &reply);
+
+	if (r >= 0)
+		r = sd_bus_message_read_basic(reply, 'o', &path);
+	if (r >= 0)
+		r = read_interface(m, path, UNIT_INTERFACE, w);
+	if (r < 0 || state_of(w) == UNIT_MISSING || !str_ends(name, ".service"))
+		return r;
+
+	/* Two interfaces are two moments: if it was started anew between them, the answers do not
+	 * belong together. */
+	r = read_interface(m, path, SERVICE_INTERFACE, w);
+	if (r >= 0)
+		r = read_interface(m, path, UNIT_INTERFACE, &again);
+	if (r >= 0 && !(str_eq(w->invocation, again.invocation) && str_eq(w->active, again.active)))
+		r = str_replace(&w->active, "activating");
+	return r;
+}
+
+int unit_read(struct unit_manager *m, const char *name, struct unit_facts *ret)
+{
+	_cleanup_(raw_done) struct raw w = {0};
+	_cleanup_(unit_facts_done) struct unit_facts u = {0};
+	int r = str_replace(&u.name, name);
+
+	if (r < 0)
+		return r;
+	r = read_raw(m, name, &w);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		u.state = UNIT_UNKNOWN;
+		u.error = -r;
+	} else {
+		u.state = state_of(&w);
+		u.invocation = TAKE_PTR(w.invocation);
+		u.start_usec = w.start_usec;
+		u.main_pid = (int)w.main_pid;
+		u.own_reload = w.own_reload;
+		r = describe(&w, &u.sub_state);
+		if (r < 0)
+			return r;
+	}
+	*ret = u;
+	u = (struct unit_facts){0};
+	return 0;
+}
+
+/* ---- jobs ---- */
+
+int unit_reset_failed(struct unit_manager *m, const char *name)
+{
+	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = unit_bus_call(m, "ResetFailedUnit", (const char *const[]){name, NULL}, &error,
+			      NULL);
+
+	return r < 0 && sd_bus_error_has_name(&error, MANAGER ".NoSuchUnit") ? 0 : r;
+}
+
+static int on_job_removed(sd_bus_message *s, void *userdata, sd_bus_error *error)
+{
+	struct unit_manager *m = userdata;
+	const char *path, *result;
+
+	UNUSED(error);
+	if (sd_bus_message_read(s, "uoss", NULL, &path, NULL, &result) < 0)
+		return 0;
+	if (m->job && str_eq(path, m->job) && str_replace(&m->job_result, result) < 0)
+		m->out_of_memory = true;
+	return 0;
+}
+
+/* The manager sends no signals at all to those who did not ask for them. */
+static int subscribe(struct unit_manager *m)
+{
+	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r;
+
+	if (m->subscribed)
+		return 0;
+	/* On a direct connection no message names its sender. */
+	r = sd_bus_match_signal(m->bus, &m->removed_slot, m->direct ? NULL : MANAGER, MANAGER_PATH,
+				MANAGER_INTERFACE, "JobRemoved", on_job_removed, m);
+	if (r < 0)
+		return unit_bus_lost(r);
+	r = unit_bus_call(m, "Subscribe", (const char *const[]){NULL}, &error, NULL);
+	if (r < 0 && !sd_bus_error_has_name(&error, MANAGER ".AlreadySubscribed")) {
+		m->removed_slot = sd_bus_slot_unref(m->removed_slot);
+		return r;
+	}
+	m->subscribed = true;
+	return 0;
+}
+
+/* Subscribed since before the job was asked for, so its end cannot have been missed: even a signal
+ * that came before the reply is still in the connection's queue, which nothing has taken from
+ * since. */
+static int await_job(struct unit_manager *m, const char *job, uint64_t timeout_usec, char **ret)
+{
+	uint64_t deadline = unit_bus_deadline(timeout_usec);
+	int r = 0;
+
+	m->job = job;
+	m->out_of_memory = false;
+	free(TAKE_PTR(m->job_result));
+	while (r >= 0 && !m->job_result)
+		r = m->out_of_memory ? -ENOMEM : unit_bus_step(m->bus, deadline);
+	m->job = NULL;
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(m->job_result);
+	return 0;
+}
+
+static int run_job(struct unit_manager *m, const char *member, const char *name,
+		   uint64_t timeout_usec, char **ret_result)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	const char *job;
+	int r = subscribe(m);
+
+	if (r >= 0)
+		r = unit_bus_call(m, member, (const char *const[]){name, "replace", NULL}, NULL,
+				  &reply);
+	if (r >= 0)
+		r = sd_bus_message_read_basic(reply, 'o', &job);
+	return r < 0 ? r : await_job(m, job, timeout_usec, ret_result);
+}
+
+int unit_run_job(struct unit_manager *m, const char *name, enum unit_job job, uint64_t timeout_usec,
+		 char **ret_result)
+{
+	return run_job(m, job == UNIT_JOB_RELOAD ? "ReloadUnit" : "TryRestartUnit", name,
+		       timeout_usec, ret_result);
+}
+
+int unit_ask_executor(struct unit_manager *m)
+{
+	return unit_bus_call(m, "ReloadOrRestartUnit",
+			     (const char *const[]){UNIT_EXECUTOR, "replace", NULL}, NULL, NULL);
+}
+
+int unit_ask_executor_and_wait(struct unit_manager *m, uint64_t timeout_usec, char **ret_result)
+{
+	return run_job(m, "ReloadOrRestartUnit", UNIT_EXECUTOR, timeout_usec, ret_result);
+}

@@ -7,8 +7,8 @@
  *
  * No bus and no manager is an answer (-ENOTCONN from unit_manager_open), not a failure.
  *
- * Knows: the bus. Must not know: why a unit is to be restarted. Owns: a struct unit_manager owns its
- * connection. */
+ * Knows: the bus. Must not know: why a unit is to be restarted. Owns: a struct unit_manager owns
+ * its connection. */
 
 #include "base/macro.h"
 #include "core/snapshot.h"
@@ -37,8 +37,8 @@ enum unit_job {
 	UNIT_JOB_MAX,
 };
 
-/* Asks for a job in mode "replace", having subscribed first, and waits for its JobRemoved signal, at
- * most timeout_usec. *ret_result is the manager's word: "done", "failed", "canceled", "timeout",
+/* Asks for a job in mode "replace", having subscribed first, and waits for its JobRemoved signal,
+ * at most timeout_usec. *ret_result is the manager's word: "done", "failed", "canceled", "timeout",
  * "dependency", "skipped"... 0, -ETIMEDOUT, -errno. */
 int unit_run_job(struct unit_manager *m, const char *name, enum unit_job job, uint64_t timeout_usec,
 		 char **ret_result) _must_check_ _nonnull_all_;

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/outcome.h"
+
+void outcome_done(struct outcome *o)
+{
+	for (size_t i = 0; i < o->n_changes; i++) {
+		struct change *c = &o->changes[i];
+
+		free(c->name);
+		free(c->key);
+		free(c->text);
+		free(c->was);
+		free(c->why);
+	}
+	free(o->changes);
+	*o = (struct outcome){0};
+}
+
+size_t outcome_count(const struct outcome *o, enum change_result result)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < o->n_changes; i++)
+		n += o->changes[i].result == result;
+	return n;
+}
+
+bool outcome_has_error(const struct outcome *o, int error)
+{
+	if (o->directory_error == error)
+		return true;
+	for (size_t i = 0; i < o->n_changes; i++)
+		if (o->changes[i].result == CHANGE_FAILED && o->changes[i].error == error)
+			return true;
+	return false;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What is to be done. plan_make() is a pure, total function of configuration and snapshot: the same
+ * world gives the same plan, byte for byte.
+ *
+ * The rules, in words:
+ * - A candidate fits if it passes every gate; the gates are tried in the order of enum gate, and
+ * the first that fails is its verdict. Its version must equal that of the server program on disk.
+ * - One plugin (one key) gets one link. Of several that fit: store order, then layout A before B
+ *   before C, then the one whose version text is the server's own, then byte order of the path.
+ * - A link is ours if its text leads, lexically, below a store. All else is foreign and never
+ * touched.
+ * - Link name: [Plugin NAME] LinkName=; else the name of a link of ours that we did not choose
+ *   ourselves (it is the administrator's, present or remembered); else LinkName=; else by layout.
+ * - A link of ours without a fitting candidate goes, unless something is not known (the server's
+ *   version, a store's contents): then nothing is removed or retargeted.
+ * - being-written and a read that failed block new links only; a right link stays.
+ *
+ * Knows: configuration and snapshot. Must not know: files, time, output.
+ * Owns: a plan owns its lists and borrows from the configuration and the snapshot it was made from.
+ */
+
+#include "base/macro.h"
+#include "core/config.h"
+#include "core/snapshot.h"
+
+/* The codes are stable API (wording.h has their texts). */
+enum gate {
+	GATE_LINKED,
+	GATE_NAME_NOT_UNDERSTOOD,
+	GATE_DISABLED,
+	GATE_NOT_REGULAR,
+	GATE_UNTRUSTED,
+	GATE_UNREADABLE,
+	GATE_BEING_WRITTEN,
+	GATE_NOT_ELF,
+	GATE_TRUNCATED,
+	GATE_WRONG_MACHINE,
+	GATE_NOT_SHARED_OBJECT,
+	GATE_NO_ENTRY_POINT,
+	GATE_VERSION_CONFLICT,
+	GATE_VERSION_UNKNOWN,
+	GATE_VERSION_MISMATCH,
+	GATE_MISSING_LIBRARY,
+	GATE_QUARANTINED,
+	GATE_SHADOWED,
+	GATE_NAME_TAKEN,
+	GATE_FOREIGN_IN_THE_WAY,
+	GATE_MAX,
+};
+
+struct verdict {
+	enum gate gate;
+	const char *version; /* what the candidate is for, or NULL */
+	const char *rival; /* shadowed: the path that won; name-taken: the plugin that has the name;
+			      foreign-in-the-way: the entry's name */
+	const char *wanted; /* name-taken: the link name */
+};
+
+/* The gates that one file passes or fails by itself: all before GATE_SHADOWED. */
+bool gate_passes(enum gate g, const struct config *c, const struct server_facts *s,
+		 const struct candidate *k) _nonnull_all_;
+/* The first gate that fails, GATE_LINKED if none does. */
+enum gate gate_judge(const struct config *c, const struct server_facts *s,
+		     const struct candidate *k) _nonnull_all_;
+/* The version a candidate is for: name, directory, note, configuration; NULL if unknown. */
+const char *gate_version(const struct config *c, const struct candidate *k) _nonnull_all_;
+
+enum link_action {
+	LINK_KEEP, /* ours and right */
+	LINK_CREATE,
+	LINK_REPLACE,
+	LINK_REMOVE,
+	LINK_HOLD,    /* ours; would be replaced or removed, but something is not known */
+	LINK_FOREIGN, /* not ours: left alone */
+	LINK_ACTION_MAX,
+};
+
+struct plan_link {
+	enum link_action action;
+	char *name;
+	char *key;                         /* the plugin, or NULL */
+	const char *text;                  /* create, replace: the text it gets */
+	const struct link *seen;           /* the entry as it was seen, or NULL */
+	const struct candidate *candidate; /* what it leads to (keep) or will lead to, or NULL */
+	const struct verdict *reason; /* remove: why the plugin's best candidate does not fit, or
+					 NULL if it has none */
+	bool restored;                /* create: somebody deleted the link of ours */
+	bool renamed;                 /* remove: the plugin's link has another name now */
+};
+
+enum plan_directory {
+	PLAN_DIRECTORY_FINE,
+	PLAN_DIRECTORY_MAKE,
+	PLAN_DIRECTORY_TAKE_OVER,
+	PLAN_DIRECTORY_REFUSED,   /* a symlink, no directory, or unreadable: no link is touched */
+	PLAN_DIRECTORY_NO_PARENT, /* no /etc/vsmtp: nothing to do */
+	PLAN_DIRECTORY_MAX,
+};
+
+enum finding_code {
+	FINDING_DUPLICATE_LINK,   /* link and other lead to one plugin */
+	FINDING_STORE_NOT_LISTED, /* a foreign link leads below what looks like a store's plugin */
+	FINDING_CODE_MAX,
+};
+
+struct finding {
+	enum finding_code code;
+	const char *link;
+	const char *other;
+};
+
+struct plan {
+	struct verdict *verdicts; /* one for each candidate, same index */
+	size_t n_verdicts;
+	enum plan_directory directory;
+	struct plan_link *links; /* sorted by name */
+	size_t n_links;
+	struct finding *findings; /* sorted */
+	size_t n_findings;
+	bool not_known;                /* rule 9: the server's version or a store's contents */
+	struct remembered_names names; /* as they are after the plan was applied */
+	bool names_changed;
+	char **texts;  /* what verdicts borrow and the snapshot does not hold */
+	char **missed; /* keys: had a link, or are named in the configuration, and have none (exit
+			  4) */
+};
+
+void plan_done(struct plan *p);
+/* 0 or -ENOMEM. */
+int plan_make(const struct config *c, const struct snapshot *s, struct plan *ret)
+	_must_check_ _nonnull_all_;
+/* Number of link changes in it, the directory's included. */
+size_t plan_changes(const struct plan *p) _nonnull_all_;
+/* What the links directory will be once the plan was applied: changes the snapshot's links and
+ * names in place, after which the plan must not be used any more. 0 or -ENOMEM. */
+int plan_project(const struct plan *p, struct snapshot *s) _must_check_ _nonnull_all_;
+/* A hash over all that the plan was made from: equal worlds, equal fingerprints. 0 or -ENOMEM. */
+int plan_fingerprint(const struct config *c, const struct snapshot *s, uint64_t *ret)
+	_must_check_ _nonnull_all_;
+
+/* Is the link's text below a store? Then *ret_key (if not NULL) is the key of the plugin that the
+ * text names, NULL if it names none. 1, 0 or -ENOMEM. */
+int plan_link_is_ours(const struct config *c, const struct link *l, char **ret_key)
+	_must_check_ _nonnull_(1, 2);

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/planner.h"
+
+#include "base/str.h"
+
+/* The first remembered entry of a key; entries of one key are neighbours. */
+static size_t first_remembered(const struct planner *pl, const char *key)
+{
+	const struct remembered_names *r = &pl->s->names;
+	size_t low = 0, high = r->n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (strcmp(r->items[mid].key, key) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+#define FOREACH_REMEMBERED(m, pl, k) \
+	for (const struct remembered *m = (pl)->s->names.items + first_remembered(pl, k); \
+	     m < (pl)->s->names.items + (pl)->s->names.n && strcmp(m->key, k) == 0; m++)
+
+const struct remembered *planner_remembered(const struct planner *pl, const char *key,
+					    const char *link)
+{
+	if (pl->s->names.n == 0)
+		return NULL;
+	FOREACH_REMEMBERED(m, pl, key)
+	if (strcmp(m->link, link) == 0)
+		return m;
+	return NULL;
+}
+
+static bool was_chosen(const struct planner *pl, const char *key, const char *link)
+{
+	const struct remembered *m = planner_remembered(pl, key, link);
+
+	return m && (m->flags & REMEMBERED_CHOSEN);
+}
+
+static bool group_has_link(const struct planner *pl, const struct group *g, const char *name)
+{
+	for (size_t i = 0; i < g->n_links; i++)
+		if (strcmp(planner_link(pl, g->first_link + i)->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Takes `name` over, also on failure. */
+static int add_wish(const struct planner *pl, struct group *g, char *name, bool chosen)
+{
+	struct wish *grown = NULL;
+
+	for (size_t i = 0; name && i < g->n_wishes; i++)
+		if (strcmp(g->wishes[i].name, name) == 0) {
+			free(name);
+			return 0;
+		}
+	if (name)
+		grown = reallocarray(g->wishes, g->n_wishes + 1, sizeof(*grown));
+	if (!grown) {
+		free(name);
+		return -ENOMEM;
+	}
+	g->wishes = grown;
+	grown[g->n_wishes++] = (struct wish){
+		.name = name,
+		.has = group_has_link(pl, g, name),
+		.chosen = chosen,
+	};
+	return 0;
+}
+
+/* Rules 7c and 7d. An expansion that is no usable name (too long) falls back to the layout's. */
+static int computed_name(const struct planner *pl, const struct group *g, char **ret)
+{
+	int r = -EINVAL;
+
+	if (pl->c->link_name)
+		r = name_expand_template(pl->c->link_name, g->winner->name.name, ret);
+	return r == -EINVAL ? name_default_link(&g->winner->name, g->winner->file, ret) : r;
+}
+
+/* Is it a name that some layout gives this plugin, so not one made by a LinkName= of the past? */
+static int is_layouts_name(const struct group *g, const char *link)
+{
+	struct name n = {0};
+	int r = name_parse(NULL, link, &n);
+	bool same = r > 0 && n.problem == NAME_FINE && strcmp(n.key, g->key) == 0;
+
+	name_done(&n);
+	return r < 0 ? r : same;
+}
+
+/* The one name we choose: a name chosen before stays while LinkName= says nothing else, so that a
+ * plugin that moves from one layout to another keeps what scripts import. */
+static int wish_chosen(const struct planner *pl, struct group *g)
+{
+	char *name = NULL;
+	int r;
+
+	for (size_t i = 0; !pl->c->link_name && i < g->n_links; i++) {
+		const char *now = planner_link(pl, g->first_link + i)->name;
+
+		r = was_chosen(pl, g->key, now) ? is_layouts_name(g, now) : 0;
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return add_wish(pl, g, strdup(now), true);
+	}
+	r = computed_name(pl, g, &name);
+	return r < 0 ? r : add_wish(pl, g, name, true);
+}
+
+/* Rule 7b, for links that are there: every name we did not choose ourselves stays, two of them too.
+ */
+static int wish_found(const struct planner *pl, struct group *g)
+{
+	for (size_t i = 0; i < g->n_links; i++) {
+		const char *name = planner_link(pl, g->first_link + i)->name;
+		int r = was_chosen(pl, g->key, name) ? 0 : add_wish(pl, g, strdup(name), false);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Rule 7b, for links that are gone: the first remembered name comes back. */
+static int wish_remembered(const struct planner *pl, struct group *g)
+{
+	if (pl->s->names.n > 0)
+		FOREACH_REMEMBERED(m, pl, g->key)
+	if (!(m->flags & REMEMBERED_CHOSEN))
+		return add_wish(pl, g, strdup(m->link), false);
+	return 0;
+}
+
+static int wish(const struct planner *pl, struct group *g)
+{
+	const struct config_plugin *said = config_find_plugin(pl->c, g->key);
+	size_t found;
+	int r;
+
+	if (said && said->link_name) {
+		char *name = NULL;
+
+		r = name_expand_template(said->link_name, g->winner->name.name, &name);
+		if (r != -EINVAL)
+			return r < 0 ? r : add_wish(pl, g, name, true);
+	}
+	r = wish_found(pl, g);
+	if (r >= 0 && g->n_links == 0)
+		r = wish_remembered(pl, g);
+	found = g->n_wishes;
+	if (r >= 0 && (found == 0 || (g->n_links > 0 && found < g->n_links)))
+		r = wish_chosen(pl, g);
+	return r;
+}
+
+/* A plugin that waits keeps every link it has, and gets no other. */
+static int wish_all(const struct planner *pl, struct group *g)
+{
+	for (size_t i = 0; i < g->n_links; i++) {
+		const char *name = planner_link(pl, g->first_link + i)->name;
+		int r = add_wish(pl, g, strdup(name), was_chosen(pl, g->key, name));
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* One wish in the list that settles who gets a name. */
+struct claim {
+	struct wish *wish;
+	const struct group *group;
+};
+
+static int compare_claims(const void *a, const void *b)
+{
+	const struct claim *x = a, *y = b;
+	int c = strcmp(x->wish->name, y->wish->name);
+
+	if (c)
+		return c;
+	if (x->wish->has != y->wish->has)
+		return x->wish->has ? -1 : 1;
+	return strcmp(x->group->key, y->group->key);
+}
+
+static void lose(const struct planner *pl, const struct claim *loser, enum gate gate,
+		 const char *rival)
+{
+	struct verdict *v = planner_verdict(pl, loser->group->winner);
+
+	loser->wish->lost = true;
+	for (size_t i = 0; i < loser->group->n_wishes; i++)
+		if (!loser->group->wishes[i].lost)
+			return; /* it still has another link */
+	v->gate = gate;
+	v->rival = rival;
+	v->wanted = loser->wish->name;
+}
+
+static void settle_claims(const struct planner *pl, struct claim *claims, size_t n)
+{
+	qsort(claims, n, sizeof(*claims), compare_claims);
+	for (size_t i = 0; i < n; i++) {
+		const struct link *there = snapshot_find_link(pl->s, claims[i].wish->name);
+
+		if (there && !pl->entries[there - pl->s->links.items].ours) {
+			lose(pl, &claims[i], GATE_FOREIGN_IN_THE_WAY, there->name);
+		} else if (i > 0 && strcmp(claims[i - 1].wish->name, claims[i].wish->name) == 0) {
+			lose(pl, &claims[i], GATE_NAME_TAKEN, claims[i - 1].group->key);
+			claims[i].group = claims[i - 1].group; /* a third loses to the same one */
+		} else if (there) {
+			pl->entries[there - pl->s->links.items].group =
+				(size_t)(claims[i].group - pl->groups);
+		}
+	}
+}
+
+int planner_name_groups(struct planner *pl)
+{
+	_cleanup_free_ struct claim *claims = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < pl->n_groups; i++) {
+		struct group *g = &pl->groups[i];
+		int r = !g->winner ? 0 : g->waiting ? wish_all(pl, g) : wish(pl, g);
+
+		if (r < 0)
+			return r;
+		n += g->n_wishes;
+	}
+	if (n == 0)
+		return 0;
+	claims = calloc(n, sizeof(*claims));
+	if (!claims)
+		return -ENOMEM;
+	n = 0;
+	for (size_t i = 0; i < pl->n_groups; i++)
+		for (size_t j = 0; j < pl->groups[i].n_wishes; j++)
+			claims[n++] = (struct claim){&pl->groups[i].wishes[j], &pl->groups[i]};
+	settle_claims(pl, claims, n);
+	return 0;
+}
+
+static int remember(struct planner *pl, const char *key, const char *link,
+		    enum remembered_flags flags)
+{
+	struct remembered m = {
+		.key = (char *)(uintptr_t)key,
+		.link = (char *)(uintptr_t)link,
+		.flags = flags,
+	};
+
+	return remembered_names_add(&pl->p->names, &m);
+}
+
+/* Links that are there: those that stay are remembered as what they are, those that go only if the
+ * name was not our choice. */
+static int remember_links(struct planner *pl, const struct group *g)
+{
+	for (size_t i = 0; i < g->n_links; i++) {
+		const struct link *l = planner_link(pl, g->first_link + i);
+		bool chosen = was_chosen(pl, g->key, l->name);
+		bool wished = false, stays = pl->p->not_known;
+		int r;
+
+		for (size_t j = 0; j < g->n_wishes; j++)
+			if (strcmp(g->wishes[j].name, l->name) == 0)
+				wished = true;
+		if (wished || (!stays && chosen))
+			continue;
+		r = remember(pl, g->key, l->name,
+			     chosen  ? REMEMBERED_CHOSEN
+			     : stays ? 0
+				     : REMEMBERED_PARKED);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int remember_group(struct planner *pl, const struct group *g)
+{
+	const struct config_plugin *said = config_find_plugin(pl->c, g->key);
+	bool keep_found = g->n_links == 0 && g->n_wishes == 0;
+	int r = remember_links(pl, g);
+
+	for (size_t i = 0; r >= 0 && i < g->n_wishes; i++) {
+		const struct wish *w = &g->wishes[i];
+
+		if (!w->lost)
+			r = remember(pl, g->key, w->name, w->chosen ? REMEMBERED_CHOSEN : 0);
+		else if (!w->chosen)
+			r = remember(pl, g->key, w->name, REMEMBERED_PARKED);
+	}
+	if (r < 0 || pl->s->names.n == 0)
+		return r;
+	/* Names of links that are gone: kept until the plugin has a link again. */
+	FOREACH_REMEMBERED(m, pl, g->key)
+	{
+		if ((m->flags & REMEMBERED_CHOSEN) || group_has_link(pl, g, m->link))
+			continue;
+		if (keep_found || (said && said->link_name))
+			r = remember(pl, g->key, m->link, REMEMBERED_PARKED);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static bool same_names(const struct remembered_names *a, const struct remembered_names *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->items[i].key, b->items[i].key) != 0 ||
+		    strcmp(a->items[i].link, b->items[i].link) != 0 ||
+		    a->items[i].flags != b->items[i].flags)
+			return false;
+	return true;
+}
+
+int planner_remember(struct planner *pl)
+{
+	pl->p->names.error = pl->s->names.error;
+	for (size_t i = 0, g = 0; i < pl->s->names.n; i++) {
+		const struct remembered *m = &pl->s->names.items[i];
+		int c = -1, r;
+
+		/* Both lists are sorted: plugins that the snapshot says nothing of stay as they
+		 * are. */
+		while (g < pl->n_groups && (c = strcmp(pl->groups[g].key, m->key)) < 0)
+			g++;
+		if (g < pl->n_groups && c == 0)
+			continue;
+		r = remembered_names_add(&pl->p->names, m);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < pl->n_groups; i++) {
+		int r = remember_group(pl, &pl->groups[i]);
+
+		if (r < 0)
+			return r;
+	}
+	pl->p->names_changed = !pl->s->names.error && !same_names(&pl->s->names, &pl->p->names);
+	return 0;
+}

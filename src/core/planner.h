@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A plan in the making; private to plan*.c. Everything is grouped by plugin key.
+ * Owns: its index lists and the names it made; borrows from configuration and snapshot. */
+
+#include "core/plan.h"
+
+/* What is known of snapshot.links.items[i]. */
+struct entry {
+	bool ours;
+	char *key;    /* the plugin that the text of a link of ours names, or NULL */
+	size_t group; /* the group that it will lead to, or SIZE_MAX */
+};
+
+struct wish {
+	char *name; /* a link name that the group is to have */
+	bool has;   /* a link of that name leads to the group's plugin now */
+	bool lost;  /* another plugin, or something foreign, has that name */
+	bool chosen;
+};
+
+struct group {
+	const char *key;
+	size_t first; /* its candidates: planner.order[first .. first + n) */
+	size_t n;
+	size_t first_link; /* its links of ours: planner.link_order[...] */
+	size_t n_links;
+	const struct candidate *winner;
+	bool waiting; /* the winner is being written or could not be read: links stay, none is made
+		       */
+	struct wish *wishes;
+	size_t n_wishes;
+};
+
+struct planner {
+	const struct config *c;
+	const struct snapshot *s;
+	struct plan *p;
+	struct entry *entries;
+	size_t *order; /* candidates with a key, by key and preference */
+	size_t n_order;
+	size_t *link_order; /* links of ours with a key, by key and name */
+	size_t n_link_order;
+	struct group *groups; /* by key */
+	size_t n_groups;
+};
+
+static inline const struct candidate *planner_candidate(const struct planner *pl, size_t i)
+{
+	return &pl->s->candidates[pl->order[i]];
+}
+
+static inline const struct link *planner_link(const struct planner *pl, size_t i)
+{
+	return &pl->s->links.items[pl->link_order[i]];
+}
+
+static inline struct verdict *planner_verdict(const struct planner *pl, const struct candidate *k)
+{
+	return &pl->p->verdicts[k - pl->s->candidates];
+}
+
+/* The remembered entry of a plugin's link name, or NULL. */
+const struct remembered *planner_remembered(const struct planner *pl, const char *key,
+					    const char *link);
+/* Fills every group's wishes and settles who gets which name. 0 or -ENOMEM. */
+int planner_name_groups(struct planner *pl) _must_check_;
+/* Turns wishes and entries into link actions, findings and missed plugins. 0 or -ENOMEM. */
+int planner_act(struct planner *pl) _must_check_;
+/* Makes plan.names from what the plan will do. 0 or -ENOMEM. */
+int planner_remember(struct planner *pl) _must_check_;

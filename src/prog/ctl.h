@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* vsmtp-pluginctl from the inside: what was asked for, and the table of verbs that gives dispatch,
+ * help and completion.
+ *
+ * Knows: one pass, units, output. Must not know: how any of them works.
+ * Owns: struct ctl owns its root, observer and connection. */
+
+#include "base/macro.h"
+#include "prog/output.h"
+#include "prog/sync.h"
+
+/* Exit codes are stable API (DESIGN: 0 in sync or done, 4: pass_exit_code()). */
+enum ctl_exit {
+	CTL_DONE = 0,
+	CTL_FAILED = 1,
+	CTL_USAGE = 2,
+	CTL_NOT_CONFIRMED = 3,
+	CTL_MISSED = 4,
+};
+
+enum ctl_option {
+	CTL_JSON = 1 << 0,
+	CTL_DRY_RUN = 1 << 1,
+	CTL_NO_RELOAD = 1 << 2,
+	CTL_FORCE = 1 << 3,
+	CTL_PLAN = 1 << 4,
+	CTL_FOR = 1 << 5,
+	CTL_START_OF = 1 << 6,
+	CTL_TIME_LIMIT = 1 << 7,
+	CTL_NO_LEGEND = 1 << 8,
+	CTL_ASK_PROGRAM = 1 << 9,
+};
+
+struct ctl {
+	const struct verb *verb;
+	enum ctl_option options;
+	const char *root_directory; /* --root, or NULL */
+	uint64_t fingerprint;	    /* --plan */
+	const char *version;	    /* --for */
+	const char *unit;	    /* --start-of */
+	uint64_t time_limit_usec;   /* --time-limit, 0 none */
+	char **arguments;
+	size_t n_arguments;
+
+	struct output output;
+	struct root root;
+	struct observer *observer;
+	struct unit_manager *manager; /* NULL: none */
+	int manager_error;	      /* why there is none, if that is an error; -errno */
+};
+
+/* Returns an exit code, or -errno for what has no other word (no memory, a full disk). */
+typedef int (*verb_fn)(struct ctl *c);
+
+struct verb {
+	const char *name;
+	const char *arguments; /* as the help shows them, "" for none */
+	size_t least;
+	size_t most;
+	enum ctl_option options; /* besides those that every verb takes */
+	const char *help;
+	verb_fn run;
+};
+
+/* NULL past the end. */
+const struct verb *verb_at(size_t i);
+
+int verb_status(struct ctl *c);
+int verb_list(struct ctl *c);
+int verb_plan(struct ctl *c);
+int verb_sync(struct ctl *c);
+int verb_reload(struct ctl *c);
+int verb_why(struct ctl *c);
+int verb_verify(struct ctl *c);
+int verb_enable(struct ctl *c);
+int verb_disable(struct ctl *c);
+int verb_clean(struct ctl *c);
+
+static inline bool ctl_has(const struct ctl *c, enum ctl_option o)
+{
+	return (c->options & o) != 0;
+}
+
+/* ---- what several verbs do (verbs.c) ---- */
+
+/* pass_look() with a message if it fails. 0 or -errno. */
+int ctl_look(struct ctl *c, struct pass *ret) _must_check_;
+/* Connects to the service manager, unless --root; none is no error (c->manager is NULL). */
+void ctl_connect(struct ctl *c);
+/* What the units are owed; "none" if there is no manager. 0 or -errno. */
+int ctl_units(struct ctl *c, const struct pass *p, struct units *ret) _must_check_;
+/* Configuration mistakes, on standard error. */
+int ctl_say_remarks(const struct pass *p) _must_check_;
+/* The same for the plan's trouble, findings and missed plugins. */
+int ctl_say_trouble(const struct pass *p) _must_check_;
+/* The best known reason why a plugin (a key) has no link, in words. "" if there is none. */
+int ctl_missed_reason(const struct pass *p, const char *key, char **ret) _must_check_;
+/* Number of links that a pass would change. */
+size_t ctl_pending(const struct pass *p);
+/* The link that leads to a candidate, or will; `ret_now` tells which. NULL: none. */
+const struct plan_link *ctl_link_of(const struct pass *p, const struct candidate *k, bool *ret_now);
+
+/* JSON of what several verbs tell. */
+void ctl_doc_trouble(struct ctl *c, struct doc *d, const struct pass *p);
+void ctl_doc_server(struct doc *d, const struct pass *p);
+int ctl_doc_units(struct doc *d, const struct units *u) _must_check_;
+
+/* ---- passes (verbs_pass.c) ---- */
+
+/* One pass, said on standard output, and the reload that follows unless `unasked`. Exit code or
+ * -errno. */
+enum ctl_reload {
+	CTL_RELOAD_ASK,
+	CTL_RELOAD_LEAVE,
+	CTL_RELOAD_WAIT,
+};
+int ctl_pass(struct ctl *c, enum ctl_reload how) _must_check_;

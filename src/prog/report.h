@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the daemon says of a pass: to the journal each change, and each condition once when it
+ * appears; to the manager and to `status` one line of state.
+ *
+ * Knows: wording, log, the status file. Must not know: when. Owns: struct report owns what it said.
+ */
+
+#include "base/macro.h"
+#include "prog/sync.h"
+
+struct report {
+	char **said;  /* conditions that hold, sorted: each is logged when it comes */
+	char *status; /* last status line */
+	char *file;   /* last text of the status file */
+};
+
+void report_done(struct report *r);
+/* Logs what the pass changed, and what is new since the last full pass. 0 or -ENOMEM. */
+int report_pass(struct report *r, const struct pass *p) _must_check_ _nonnull_all_;
+
+/* The state in one line for the service manager and the status file. */
+struct report_state {
+	int watch_error;    /* errno of the limit that makes the daemon look by the clock, or 0 */
+	const char *reload; /* what is known of the reload, or NULL */
+};
+int report_state(struct report *r, const struct root *root, const struct pass *p,
+		 const struct report_state *state) _must_check_ _nonnull_all_;

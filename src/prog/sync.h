@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* One pass: observe, plan, apply. No clock and no event loop: a function of root and configuration,
+ * the same for daemon, command and start hook.
+ *
+ * Knows: the order of the layers below. Must not know: time, who asked, output.
+ * Owns: a struct pass owns all it holds. */
+
+#include "base/macro.h"
+#include "core/config.h"
+#include "core/loaded.h"
+#include "core/outcome.h"
+#include "core/plan.h"
+#include "sys/fs.h"
+#include "sys/observe.h"
+#include "sys/unit.h"
+
+struct pass {
+	struct config config;
+	struct config_remarks remarks;
+	struct snapshot seen;
+	struct plan plan;
+	struct outcome outcome; /* empty after pass_look() */
+};
+
+void pass_done(struct pass *p);
+
+/* Reads the configuration, looks and plans. Writes nothing, takes no lock. 0 or -errno. */
+int pass_look(const struct root *r, struct observer *o, struct pass *ret)
+	_must_check_ _nonnull_all_;
+/* Does p's plan; the caller holds the lock since before pass_look(). 0 or -errno. */
+int pass_apply(const struct root *r, struct pass *p) _must_check_ _nonnull_all_;
+/* Both under the lock: the whole of a pass. 0 or -errno. */
+int pass_run(const struct root *r, struct observer *o, struct pass *ret) _must_check_ _nonnull_all_;
+/* Were all changes made, and was everything known? The exit code of a pass: 0, 1, or 4 (DESIGN 5).
+ */
+int pass_exit_code(const struct pass *p) _nonnull_all_;
+
+/* The units of the server and what each is owed. */
+struct unit_owed {
+	struct unit_facts unit;
+	struct owed owed;
+};
+
+struct units {
+	struct unit_owed *items;
+	size_t n;
+	char *set; /* the loaded set of now */
+};
+
+void units_done(struct units *u);
+/* `s` must be full, as it is now (after a pass: projected). manager NULL: none. 0 or -errno. */
+int units_look(const struct root *r, const struct config *c, const struct snapshot *s,
+	       struct unit_manager *manager, struct units *ret) _must_check_ _nonnull_(1, 2, 3, 5);
+/* Is a reload owed to any of them? */
+bool units_owed(const struct units *u) _nonnull_all_;

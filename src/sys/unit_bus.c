@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sys/unit_bus.h"
+
+#include <time.h>
+
+#define PRIVATE_SOCKET "/run/systemd/private"
+
+static uint64_t now_usec(void)
+{
+	struct timespec t;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &t) < 0)
+		return 0;
+	return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / NSEC_PER_USEC;
+}
+
+uint64_t unit_bus_deadline(uint64_t usec)
+{
+	uint64_t now = now_usec();
+
+	return usec > UINT64_MAX - now ? UINT64_MAX : now + usec;
+}
+
+/* -ENOTCONN is "there is no manager", said by the opening alone. */
+int unit_bus_lost(int r)
+{
+	return r == -ENOTCONN || r == -EPIPE || r == -ESHUTDOWN ? -ECONNRESET : r;
+}
+
+/* One step of the connection's life: 0 when something may have happened, -ETIMEDOUT. */
+int unit_bus_step(sd_bus *bus, uint64_t deadline)
+{
+	uint64_t now;
+	int r = sd_bus_process(bus, NULL);
+
+	if (r != 0)
+		return r < 0 ? unit_bus_lost(r) : 0;
+	now = now_usec();
+	if (now >= deadline)
+		return -ETIMEDOUT;
+	r = sd_bus_wait(bus, deadline == UINT64_MAX ? UINT64_MAX : deadline - now);
+	return r < 0 && r != -EINTR ? unit_bus_lost(r) : 0;
+}
+
+/* Authentication and hello have limits of their own in sd-bus, far longer than ours. */
+static int wait_ready(sd_bus *bus, uint64_t deadline)
+{
+	int r;
+
+	while ((r = sd_bus_is_ready(bus)) == 0) {
+		r = unit_bus_step(bus, deadline);
+		if (r < 0)
+			return r;
+	}
+	return r < 0 ? unit_bus_lost(r) : 0;
+}
+
+static int open_direct(sd_bus **ret)
+{
+	sd_bus *bus = NULL;
+	int r;
+
+	if (access(PRIVATE_SOCKET, F_OK) < 0)
+		return -ENOTCONN;
+	r = sd_bus_new(&bus);
+	if (r < 0)
+		return r;
+	r = sd_bus_set_address(bus, "unix:path=" PRIVATE_SOCKET);
+	if (r >= 0)
+		r = sd_bus_start(bus);
+	if (r < 0) {
+		sd_bus_close_unref(bus);
+		return r;
+	}
+	*ret = bus;
+	return 0;
+}
+
+static bool is_absent(int r)
+{
+	return r == -ENOENT || r == -ENOTDIR || r == -ECONNREFUSED || r == -ENOTCONN ||
+	       r == -ECONNRESET || r == -ENOMEDIUM;
+}
+
+int unit_bus_new_call(struct unit_manager *m, const char *path, const char *interface,
+		      const char *member, sd_bus_message **ret)
+{
+	sd_bus_message *call = NULL;
+	int r = sd_bus_message_new_method_call(m->bus, &call, MANAGER, path, interface, member);
+
+	if (r < 0)
+		return unit_bus_lost(r);
+	/* Looking must not start anything. */
+	r = sd_bus_message_set_auto_start(call, 0);
+	if (r < 0) {
+		sd_bus_message_unref(call);
+		return unit_bus_lost(r);
+	}
+	*ret = call;
+	return 0;
+}
+
+int unit_bus_send(struct unit_manager *m, sd_bus_message *call, sd_bus_error *error,
+		  sd_bus_message **ret)
+{
+	int r = sd_bus_call(m->bus, call, m->timeout_usec, error, ret);
+
+	return r < 0 ? unit_bus_lost(r) : 0;
+}
+
+/* A call of the manager with string arguments (NULL-terminated list). */
+int unit_bus_call(struct unit_manager *m, const char *member, const char *const *arguments,
+		  sd_bus_error *error, sd_bus_message **ret)
+{
+	_cleanup_message_ sd_bus_message *call = NULL;
+	int r = unit_bus_new_call(m, MANAGER_PATH, MANAGER_INTERFACE, member, &call);
+
+	for (size_t i = 0; r >= 0 && arguments[i]; i++)
+		r = sd_bus_message_append_basic(call, 's', arguments[i]);
+	if (r < 0)
+		return r;
+	return unit_bus_send(m, call, error, ret);
+}
+
+/* Does anybody own the manager's name? A direct connection leads to nobody else. */
+int unit_bus_find_manager(struct unit_manager *m)
+{
+	_cleanup_message_ sd_bus_message *call = NULL, *reply = NULL;
+	int r, owned = 0;
+
+	if (m->direct)
+		return 0;
+	r = sd_bus_message_new_method_call(m->bus, &call, "org.freedesktop.DBus",
+					   "/org/freedesktop/DBus", "org.freedesktop.DBus",
+					   "NameHasOwner");
+	if (r >= 0)
+		r = sd_bus_message_append_basic(call, 's', MANAGER);
+	if (r >= 0)
+		r = unit_bus_send(m, call, NULL, &reply);
+	if (r >= 0)
+		r = sd_bus_message_read_basic(reply, 'b', &owned);
+	if (r < 0)
+		return unit_bus_lost(r);
+	return owned ? 0 : -ENOTCONN;
+}
+
+int unit_bus_open(struct unit_manager *m)
+{
+	uint64_t deadline = unit_bus_deadline(m->timeout_usec);
+	int r = sd_bus_open_system(&m->bus);
+
+	if (r >= 0)
+		r = wait_ready(m->bus, deadline);
+	if (r >= 0 || r == -ENOMEM)
+		return r;
+
+	sd_bus_close_unref(m->bus);
+	m->bus = NULL;
+	m->direct = true;
+	if (access(PRIVATE_SOCKET, F_OK) < 0)
+		return is_absent(r) ? -ENOTCONN : r;
+	r = open_direct(&m->bus);
+	if (r >= 0)
+		r = wait_ready(m->bus, deadline);
+	return is_absent(r) ? -ENOTCONN : r;
+}

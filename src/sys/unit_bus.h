@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The connection to the service manager and single calls on it; the lower half of sys/unit, for it
+ * alone.
+ *
+ * Knows: sd-bus. Must not know: what is called. Owns: nothing. */
+
+#include "sys/unit.h"
+
+#include <systemd/sd-bus.h>
+
+#define MANAGER "org.freedesktop.systemd1"
+#define MANAGER_PATH "/org/freedesktop/systemd1"
+#define MANAGER_INTERFACE MANAGER ".Manager"
+
+#define _cleanup_message_ _cleanup_(sd_bus_message_unrefp)
+#define _cleanup_error_ _cleanup_(sd_bus_error_free)
+
+struct unit_manager {
+	sd_bus *bus;
+	bool direct; /* the manager's own socket: no bus daemon, no names */
+	bool subscribed;
+	uint64_t timeout_usec;
+	sd_bus_slot *removed_slot;
+	const char *job;  /* the one that is awaited */
+	char *job_result; /* its end, once seen */
+	bool out_of_memory;
+};
+
+/* Connects m within its time limit. 0, -ENOTCONN, -errno; m is closed by its owner either way. */
+int unit_bus_open(struct unit_manager *m) _must_check_ _nonnull_all_;
+/* Does anybody own the manager's name? 0, -ENOTCONN, -errno. */
+int unit_bus_find_manager(struct unit_manager *m) _must_check_ _nonnull_all_;
+
+/* CLOCK_MONOTONIC in so many microseconds. */
+uint64_t unit_bus_deadline(uint64_t usec);
+/* The connection's end is always -ECONNRESET. */
+int unit_bus_lost(int r);
+/* One step of the connection's life: 0 when something may have happened, -ETIMEDOUT, -errno. */
+int unit_bus_step(sd_bus *bus, uint64_t deadline) _must_check_ _nonnull_all_;
+
+int unit_bus_new_call(struct unit_manager *m, const char *path, const char *interface,
+		      const char *member, sd_bus_message **ret) _must_check_ _nonnull_all_;
+/* error and ret may be NULL. 0 or -errno. */
+int unit_bus_send(struct unit_manager *m, sd_bus_message *call, sd_bus_error *error,
+		  sd_bus_message **ret) _must_check_ _nonnull_(1, 2);
+/* A call of the manager with string arguments (NULL-terminated list). */
+int unit_bus_call(struct unit_manager *m, const char *member, const char *const *arguments,
+		  sd_bus_error *error, sd_bus_message **ret) _must_check_ _nonnull_(1, 2, 3);
