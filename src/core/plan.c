@@ -36,6 +36,9 @@ static void planner_done(struct planner *pl)
 
 int plan_link_is_ours(const struct config *c, const struct link *l, char **ret_key)
 {
+	int ours = 0;
+
+	/* Stores may be nested: the first in which the text names a plugin says which. */
 	for (char **store = c->stores; l->target && store && *store; store++) {
 		const char *rest = path_below(l->target, *store), *slash;
 		_cleanup_free_ char *dir = NULL;
@@ -44,6 +47,7 @@ int plan_link_is_ours(const struct config *c, const struct link *l, char **ret_k
 
 		if (!rest)
 			continue;
+		ours = 1;
 		if (!ret_key)
 			return 1;
 		*ret_key = NULL;
@@ -58,9 +62,10 @@ int plan_link_is_ours(const struct config *c, const struct link *l, char **ret_k
 		if (r > 0 && n.problem == NAME_FINE)
 			*ret_key = TAKE_PTR(n.key);
 		name_done(&n);
-		return r < 0 ? r : 1;
+		if (r < 0 || *ret_key)
+			return r < 0 ? r : 1;
 	}
-	return 0;
+	return ours;
 }
 
 /* qsort_r's third argument carries the planner. */
@@ -170,17 +175,24 @@ static int make_groups(struct planner *pl)
 	return 0;
 }
 
-/* Something that passes by itself: it may be linked once it can be looked at (EDGES, rule 9). */
-static bool is_transient(const struct planner *pl, const struct candidate *k)
+bool planner_is_transient(const struct planner *pl, const struct candidate *k)
 {
 	enum gate g = planner_verdict(pl, k)->gate;
-	const char *version = gate_version(pl->c, k);
 
 	if (g != GATE_BEING_WRITTEN &&
 	    !(g == GATE_UNREADABLE && k->facts.readable && k->facts.read_error != 0))
 		return false;
-	return pl->s->server.state == SERVER_KNOWN &&
-	       (!version || gate_passes(GATE_VERSION_MISMATCH, pl->c, &pl->s->server, k));
+	return gate_passes(GATE_VERSION_CONFLICT, pl->c, &pl->s->server, k) &&
+	       gate_passes(GATE_VERSION_MISMATCH, pl->c, &pl->s->server, k);
+}
+
+const struct candidate *planner_leads_to(const struct planner *pl, const struct group *g,
+					 const struct link *l)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (strcmp(planner_candidate(pl, g->first + i)->path, l->target) == 0)
+			return planner_candidate(pl, g->first + i);
+	return NULL;
 }
 
 static bool has_link_to(const struct planner *pl, const struct group *g, const struct candidate *k)
@@ -196,7 +208,7 @@ static void choose_winner(struct planner *pl, struct group *g)
 	for (size_t i = 0; i < g->n && !g->winner; i++) {
 		const struct candidate *k = planner_candidate(pl, g->first + i);
 
-		if (is_transient(pl, k) && has_link_to(pl, g, k)) {
+		if (planner_is_transient(pl, k) && has_link_to(pl, g, k)) {
 			g->winner = k;
 			g->waiting = true;
 		}

@@ -70,10 +70,9 @@ static int act_on_entry(struct planner *pl, size_t i)
 		return add_action(pl, l->name, NULL, &a);
 	}
 	if (to) {
-		a.candidate = to->winner;
-		a.text = to->winner->path;
-		a.action = to->waiting || strcmp(l->target, to->winner->path) == 0 ? LINK_KEEP
-										   : LINK_REPLACE;
+		a.candidate = to->waiting ? planner_leads_to(pl, to, l) : to->winner;
+		a.text = a.candidate->path;
+		a.action = strcmp(l->target, a.text) == 0 ? LINK_KEEP : LINK_REPLACE;
 	} else {
 		a.action = LINK_REMOVE;
 		a.reason = own ? best_reason(pl, own) : NULL;
@@ -98,8 +97,7 @@ static int act_on_wishes(struct planner *pl, const struct group *g)
 		};
 		int r;
 
-		if (w->lost || snapshot_find_link(pl->s, w->name) ||
-		    (pl->p->not_known && g->n_links > 0))
+		if (!planner_has_after(pl, g, w) || snapshot_find_link(pl->s, w->name))
 			continue;
 		r = add_action(pl, w->name, g->key, &a);
 		if (r < 0)
@@ -209,7 +207,8 @@ static int find_missed(struct planner *pl)
 		int r;
 
 		if (said->enabled == 0 || pl->s->server.state == SERVER_ABSENT ||
-		    (g && (wish_kept(g) || g->waiting)) || strv_has(pl->p->missed, said->key))
+		    (g && (wish_kept(g) || (pl->p->not_known && g->n_links > 0))) ||
+		    strv_has(pl->p->missed, said->key))
 			continue;
 		r = strv_add(&pl->p->missed, said->key);
 		if (r < 0)

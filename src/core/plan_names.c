@@ -85,13 +85,20 @@ static int computed_name(const struct planner *pl, const struct group *g, char *
 	return r == -EINVAL ? name_default_link(&g->winner->name, g->winner->file, ret) : r;
 }
 
-/* Is it a name that some layout gives this plugin, so not one made by a LinkName= of the past? */
-static int is_layouts_name(const struct group *g, const char *link)
+/* Is it a name that some layout gives this plugin, so not one made by a LinkName= of the past?
+ * Without the prefix only layout C gives it, and the file of that name is there. */
+static int is_layouts_name(const struct planner *pl, const struct group *g, const char *link)
 {
 	struct name n = {0};
 	int r = name_parse(NULL, link, &n);
 	bool same = r > 0 && n.problem == NAME_FINE && strcmp(n.key, g->key) == 0;
 
+	if (same && str_eq(str_after(link, n.name), ".so")) {
+		same = false;
+		for (size_t i = 0; i < g->n; i++)
+			if (str_eq(planner_candidate(pl, g->first + i)->file, link))
+				same = true;
+	}
 	name_done(&n);
 	return r < 0 ? r : same;
 }
@@ -106,7 +113,7 @@ static int wish_chosen(const struct planner *pl, struct group *g)
 	for (size_t i = 0; !pl->c->link_name && i < g->n_links; i++) {
 		const char *now = planner_link(pl, g->first_link + i)->name;
 
-		r = was_chosen(pl, g->key, now) ? is_layouts_name(g, now) : 0;
+		r = was_chosen(pl, g->key, now) ? is_layouts_name(pl, g, now) : 0;
 		if (r < 0)
 			return r;
 		if (r > 0)
@@ -130,14 +137,25 @@ static int wish_found(const struct planner *pl, struct group *g)
 	return 0;
 }
 
-/* Rule 7b, for links that are gone: the first remembered name comes back. */
+/* Rule 7b, for links that are gone: the first remembered name comes back. Beside a link that we
+ * named ourselves (by a LinkName= that was taken away) only one that we removed does. */
 static int wish_remembered(const struct planner *pl, struct group *g)
 {
 	if (pl->s->names.n > 0)
 		FOREACH_REMEMBERED(m, pl, g->key)
-	if (!(m->flags & REMEMBERED_CHOSEN))
+	if (!(m->flags & REMEMBERED_CHOSEN) &&
+	    (g->n_links == 0 || (m->flags & REMEMBERED_PARKED)))
 		return add_wish(pl, g, strdup(m->link), false);
 	return 0;
+}
+
+/* The plugin's own LinkName=. It may say what the administrator's link is called already. */
+static int wish_said(const struct planner *pl, struct group *g, char *name)
+{
+	const struct remembered *m = planner_remembered(pl, g->key, name);
+
+	return add_wish(pl, g, name,
+			m ? m->flags & REMEMBERED_CHOSEN : !group_has_link(pl, g, name));
 }
 
 static int wish(const struct planner *pl, struct group *g)
@@ -151,10 +169,10 @@ static int wish(const struct planner *pl, struct group *g)
 
 		r = name_expand_template(said->link_name, g->winner->name.name, &name);
 		if (r != -EINVAL)
-			return r < 0 ? r : add_wish(pl, g, name, true);
+			return r < 0 ? r : wish_said(pl, g, name);
 	}
 	r = wish_found(pl, g);
-	if (r >= 0 && g->n_links == 0)
+	if (r >= 0 && g->n_wishes == 0)
 		r = wish_remembered(pl, g);
 	found = g->n_wishes;
 	if (r >= 0 && (found == 0 || (g->n_links > 0 && found < g->n_links)))
@@ -162,13 +180,24 @@ static int wish(const struct planner *pl, struct group *g)
 	return r;
 }
 
-/* A plugin that waits keeps every link it has, and gets no other. */
-static int wish_all(const struct planner *pl, struct group *g)
+/* Does the link lead to a file of the plugin that may stay linked? */
+static bool is_right(const struct planner *pl, const struct group *g, const struct link *l)
+{
+	const struct candidate *k = planner_leads_to(pl, g, l);
+	enum gate gate = k ? planner_verdict(pl, k)->gate : GATE_MAX;
+
+	return k && (gate == GATE_LINKED || gate == GATE_SHADOWED || planner_is_transient(pl, k));
+}
+
+/* A plugin that waits keeps every right link it has, and gets no other. */
+static int wish_right(const struct planner *pl, struct group *g)
 {
 	for (size_t i = 0; i < g->n_links; i++) {
-		const char *name = planner_link(pl, g->first_link + i)->name;
-		int r = add_wish(pl, g, strdup(name), was_chosen(pl, g->key, name));
+		const struct link *l = planner_link(pl, g->first_link + i);
+		int r = 0;
 
+		if (is_right(pl, g, l))
+			r = add_wish(pl, g, strdup(l->name), was_chosen(pl, g->key, l->name));
 		if (r < 0)
 			return r;
 	}
@@ -232,7 +261,7 @@ int planner_name_groups(struct planner *pl)
 
 	for (size_t i = 0; i < pl->n_groups; i++) {
 		struct group *g = &pl->groups[i];
-		int r = !g->winner ? 0 : g->waiting ? wish_all(pl, g) : wish(pl, g);
+		int r = !g->winner ? 0 : g->waiting ? wish_right(pl, g) : wish(pl, g);
 
 		if (r < 0)
 			return r;
@@ -251,6 +280,21 @@ int planner_name_groups(struct planner *pl)
 	return 0;
 }
 
+bool planner_has_after(const struct planner *pl, const struct group *g, const struct wish *w)
+{
+	if (w->lost || w->has || !pl->p->not_known)
+		return !w->lost;
+	return g->n_links == 0 && !snapshot_find_link(pl->s, w->name);
+}
+
+static bool is_wished(const struct group *g, const char *name)
+{
+	for (size_t i = 0; i < g->n_wishes; i++)
+		if (strcmp(g->wishes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 static int remember(struct planner *pl, const char *key, const char *link,
 		    enum remembered_flags flags)
 {
@@ -264,19 +308,16 @@ static int remember(struct planner *pl, const char *key, const char *link,
 }
 
 /* Links that are there: those that stay are remembered as what they are, those that go only if the
- * name was not our choice. */
-static int remember_links(struct planner *pl, const struct group *g)
+ * name was not our choice and no other link of the plugin stays instead. */
+static int remember_links(struct planner *pl, const struct group *g, bool park)
 {
 	for (size_t i = 0; i < g->n_links; i++) {
 		const struct link *l = planner_link(pl, g->first_link + i);
 		bool chosen = was_chosen(pl, g->key, l->name);
-		bool wished = false, stays = pl->p->not_known;
+		bool stays = pl->p->not_known;
 		int r;
 
-		for (size_t j = 0; j < g->n_wishes; j++)
-			if (strcmp(g->wishes[j].name, l->name) == 0)
-				wished = true;
-		if (wished || (!stays && chosen))
+		if (is_wished(g, l->name) || (!stays && (chosen || !park)))
 			continue;
 		r = remember(pl, g->key, l->name,
 			     chosen  ? REMEMBERED_CHOSEN
@@ -291,13 +332,13 @@ static int remember_links(struct planner *pl, const struct group *g)
 static int remember_group(struct planner *pl, const struct group *g)
 {
 	const struct config_plugin *said = config_find_plugin(pl->c, g->key);
-	bool keep_found = g->n_links == 0 && g->n_wishes == 0;
-	int r = remember_links(pl, g);
+	bool park = g->n_wishes == 0 || (said && said->link_name);
+	int r = remember_links(pl, g, park);
 
 	for (size_t i = 0; r >= 0 && i < g->n_wishes; i++) {
 		const struct wish *w = &g->wishes[i];
 
-		if (!w->lost)
+		if (planner_has_after(pl, g, w))
 			r = remember(pl, g->key, w->name, w->chosen ? REMEMBERED_CHOSEN : 0);
 		else if (!w->chosen)
 			r = remember(pl, g->key, w->name, REMEMBERED_PARKED);
@@ -307,9 +348,10 @@ static int remember_group(struct planner *pl, const struct group *g)
 	/* Names of links that are gone: kept until the plugin has a link again. */
 	FOREACH_REMEMBERED(m, pl, g->key)
 	{
-		if ((m->flags & REMEMBERED_CHOSEN) || group_has_link(pl, g, m->link))
+		if ((m->flags & REMEMBERED_CHOSEN) || group_has_link(pl, g, m->link) ||
+		    is_wished(g, m->link))
 			continue;
-		if (keep_found || (said && said->link_name))
+		if (park && (g->n_links == 0 || (m->flags & REMEMBERED_PARKED)))
 			r = remember(pl, g->key, m->link, REMEMBERED_PARKED);
 		if (r < 0)
 			return r;
@@ -331,6 +373,9 @@ static bool same_names(const struct remembered_names *a, const struct remembered
 
 int planner_remember(struct planner *pl)
 {
+	bool untouched = pl->p->directory == PLAN_DIRECTORY_REFUSED ||
+			 pl->p->directory == PLAN_DIRECTORY_NO_PARENT;
+
 	pl->p->names.error = pl->s->names.error;
 	for (size_t i = 0, g = 0; i < pl->s->names.n; i++) {
 		const struct remembered *m = &pl->s->names.items[i];
@@ -340,13 +385,13 @@ int planner_remember(struct planner *pl)
 		 * are. */
 		while (g < pl->n_groups && (c = strcmp(pl->groups[g].key, m->key)) < 0)
 			g++;
-		if (g < pl->n_groups && c == 0)
+		if (g < pl->n_groups && c == 0 && !untouched)
 			continue;
 		r = remembered_names_add(&pl->p->names, m);
 		if (r < 0)
 			return r;
 	}
-	for (size_t i = 0; i < pl->n_groups; i++) {
+	for (size_t i = 0; i < pl->n_groups && !untouched; i++) {
 		int r = remember_group(pl, &pl->groups[i]);
 
 		if (r < 0)

@@ -110,8 +110,8 @@ static void print_candidate(struct buf *b, const struct candidate *k)
 
 	buf_add(b, "candidate ");
 	buf_escape(b, k->path);
-	buf_printf(b, " kind=%d readable=%d error=%d writing=%d", f->kind, f->readable,
-		   f->read_error, f->being_written);
+	buf_printf(b, " kind=%d inode=%" PRIu64 " readable=%d error=%d writing=%d", f->kind,
+		   f->signature.inode, f->readable, f->read_error, f->being_written);
 	print_trust(b, &f->trust);
 	buf_printf(b, " elf=%d:%d:%d:%u:%u:%u note=", f->elf.form, f->elf.object, f->elf.entry,
 		   f->elf.class, f->elf.data, f->elf.machine);
@@ -135,7 +135,7 @@ static void print_link(struct buf *b, const struct link *l)
 	buf_escape(b, l->text);
 	buf_add(b, " is ");
 	buf_escape(b, l->resolved);
-	buf_add(b, " ");
+	buf_printf(b, " %" PRIu64 " ", l->target_inode);
 	buf_escape(b, l->identity);
 	buf_add(b, "\n");
 }
@@ -180,6 +180,7 @@ int plan_fingerprint(const struct config *c, const struct snapshot *s, uint64_t 
 	buf_add(&b, "\n");
 	for (size_t i = 0; i < s->links.n; i++)
 		print_link(&b, &s->links.items[i]);
+	buf_printf(&b, "names error=%d\n", s->names.error);
 	for (size_t i = 0; i < s->names.n; i++) {
 		const struct remembered *m = &s->names.items[i];
 

@@ -61,6 +61,13 @@ static inline struct verdict *planner_verdict(const struct planner *pl, const st
 	return &pl->p->verdicts[k - pl->s->candidates];
 }
 
+/* Something that passes by itself: it may be linked once it can be looked at (EDGES, rule 9). */
+bool planner_is_transient(const struct planner *pl, const struct candidate *k);
+/* The candidate of the group that the link leads to, or NULL. */
+const struct candidate *planner_leads_to(const struct planner *pl, const struct group *g,
+					 const struct link *l);
+/* Will the wish be a link of the group when the plan was applied? */
+bool planner_has_after(const struct planner *pl, const struct group *g, const struct wish *w);
 /* The remembered entry of a plugin's link name, or NULL. */
 const struct remembered *planner_remembered(const struct planner *pl, const char *key,
 					    const char *link);

@@ -151,6 +151,7 @@ void snapshot_done(struct snapshot *s)
 	free(s->candidates);
 	links_facts_done(&s->links);
 	remembered_names_done(&s->names);
+	strv_free(s->keys);
 	*s = (struct snapshot){0};
 }
 
@@ -174,6 +175,11 @@ void snapshot_sort(struct snapshot *s)
 		qsort(s->candidates, s->n_candidates, sizeof(*s->candidates), compare_candidates);
 	if (s->links.n > 0)
 		qsort(s->links.items, s->links.n, sizeof(*s->links.items), compare_links);
+}
+
+bool snapshot_speaks_of(const struct snapshot *s, const char *key)
+{
+	return !s->partial || strv_has(s->keys, key);
 }
 
 const struct link *snapshot_find_link(const struct snapshot *s, const char *name)

@@ -103,7 +103,8 @@ struct file_facts {
 	bool readable;  /* the owner's read bit is set */
 	int read_error; /* errno of a read that should have worked, or 0 */
 	bool being_written;
-	bool judged; /* elf below was learnt */
+	bool many_names; /* reached by a symlink, or has other hard links */
+	bool judged;     /* elf below was learnt */
 	struct elf_facts elf;
 	char **missing;         /* libraries the server's loader cannot find */
 	char *missing_question; /* why the loader could not be asked, or NULL */
@@ -272,9 +273,10 @@ struct unit_facts {
 };
 
 struct snapshot {
-	/* Holds only the plugins and links that some names lead to; what is not in it is not known.
-	 */
+	/* Holds only the candidates, links and remembered names of the plugins in `keys` (and all
+	 * foreign entries); what is not in it is not known. */
 	bool partial;
+	char **keys; /* partial only */
 	struct server_facts server;
 	struct store_facts *stores;
 	size_t n_stores;
@@ -299,5 +301,7 @@ int remembered_names_add(struct remembered_names *r, const struct remembered *it
 
 /* Puts all lists into their order. */
 void snapshot_sort(struct snapshot *s) _nonnull_all_;
+/* Is it full, or is the plugin one of those it is about? */
+bool snapshot_speaks_of(const struct snapshot *s, const char *key) _nonnull_all_;
 /* NULL if there is none. Needs the order. */
 const struct link *snapshot_find_link(const struct snapshot *s, const char *name) _nonnull_all_;

@@ -37,9 +37,9 @@ struct ctl {
 	const struct verb *verb;
 	enum ctl_option options;
 	const char *root_directory; /* --root, or NULL */
-	uint64_t fingerprint;	    /* --plan */
-	const char *version;	    /* --for */
-	const char *unit;	    /* --start-of */
+	uint64_t fingerprint;       /* --plan */
+	const char *version;        /* --for */
+	const char *unit;           /* --start-of */
 	uint64_t time_limit_usec;   /* --time-limit, 0 none */
 	char **arguments;
 	size_t n_arguments;
@@ -48,7 +48,7 @@ struct ctl {
 	struct root root;
 	struct observer *observer;
 	struct unit_manager *manager; /* NULL: none */
-	int manager_error;	      /* why there is none, if that is an error; -errno */
+	int manager_error;            /* why there is none, if that is an error; -errno */
 };
 
 /* Returns an exit code, or -errno for what has no other word (no memory, a full disk). */
@@ -101,6 +101,11 @@ int ctl_missed_reason(const struct pass *p, const char *key, char **ret) _must_c
 size_t ctl_pending(const struct pass *p);
 /* The link that leads to a candidate, or will; `ret_now` tells which. NULL: none. */
 const struct plan_link *ctl_link_of(const struct pass *p, const struct candidate *k, bool *ret_now);
+
+/* The last reload in words, NULL if there is no record of one. 0 or -ENOMEM. */
+int ctl_last_reload(struct ctl *c, char **ret) _must_check_;
+/* The value of a KEY=VALUE line (see sys/state), or NULL. */
+char *ctl_text_value(const char *text, const char *key);
 
 /* JSON of what several verbs tell. */
 void ctl_doc_trouble(struct ctl *c, struct doc *d, const struct pass *p);

@@ -170,12 +170,11 @@ static void report(const struct executor *x, const struct executor_unit *u,
 	fields[0] = unit_field;
 	fields[1] = job == UNIT_JOB_RELOAD ? "VSMTP_ACTION=reload" : "VSMTP_ACTION=restart";
 	if (done)
-		log_fields(LOG_NOTICE, LOG_ID_RELOADED, fields, "%s: %s done (it had to: %s)",
-			   u->shown, action, why);
+		log_fields(LOG_NOTICE, LOG_ID_RELOADED, fields, "%s: %s done (%s)", u->shown,
+			   action, why);
 	else
 		log_fields(str_eq(result, "canceled") ? LOG_NOTICE : LOG_ERR, LOG_ID_RELOAD_FAILED,
-			   fields, "%s: %s ended as \"%s\" (it had to: %s)", u->shown, action,
-			   result, why);
+			   fields, "%s: %s ended as \"%s\" (%s)", u->shown, action, result, why);
 	write_result(x, o->unit.name, action, result, why);
 }
 
@@ -207,6 +206,22 @@ static int record_restart(struct executor *x, const struct executor_look *l, con
 		return r;
 	r = is_unchanged(x, l);
 	return r > 0 ? state_record_loaded(x->root, name, u.invocation, l->units.set) : r;
+}
+
+/* No start hook, and by the times it runs with all that is there: from now on a link that goes is
+ * seen as well. */
+static void record_unrecorded(struct executor *x, const struct executor_look *l, size_t i)
+{
+	const struct unit_facts *u = &l->units.items[i].unit;
+	int r;
+
+	if (u->state != UNIT_ACTIVE || l->units.items[i].owed.why != OWED_NOTHING ||
+	    u->start_usec == 0 || str_eq(u->invocation, u->record_invocation) ||
+	    !is_known(&l->seen))
+		return;
+	r = record_restart(x, l, u->name);
+	if (r < 0)
+		(void)log_errno(LOG_WARNING, r, "cannot record what was loaded");
 }
 
 /* A reload of the unit's own: no new start, so no hook. What was seen before it is recorded: if it
@@ -276,6 +291,7 @@ static uint64_t step_reload(struct executor *x, struct executor_unit *u,
 			    const struct executor_look *l, size_t i, uint64_t now_usec)
 {
 	bool same = str_eq(u->tried_set, l->units.set);
+	enum restart_result result;
 	int r;
 
 	if (same && u->tries >= TRIES_MAX) {
@@ -304,7 +320,8 @@ static uint64_t step_reload(struct executor *x, struct executor_unit *u,
 	u->tries = same ? u->tries + 1 : 1;
 	if (str_replace(&u->tried_set, l->units.set) < 0)
 		u->tries = TRIES_MAX;
-	restart_end(&u->machine, executor_now_usec(), act(x, u, l, i));
+	result = act(x, u, l, i);
+	restart_end(&u->machine, executor_now_usec(), result);
 	return 0; /* look again at once: done, or owed anew */
 }
 
@@ -377,6 +394,7 @@ uint64_t executor_unit_step(struct executor *x, struct executor_unit *u,
 		restart_drop(&u->machine);
 		if (!gave_up(u, l, i))
 			u->tries = 0;
+		record_unrecorded(x, l, i);
 		return USEC_INFINITY;
 	}
 }

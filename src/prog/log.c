@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -14,15 +15,19 @@
 static bool is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	struct stat st;
 	uintmax_t device, inode;
-	int n = 0;
+	struct stat st;
+	char *end;
 
 	if (!stream || fstat(STDERR_FILENO, &st) < 0)
 		return false;
-	if (sscanf(stream, "%ju:%ju%n", &device, &inode, &n) != 2 || stream[n] != '\0')
+	device = strtoumax(stream, &end, 10);
+	if (end == stream || *end != ':')
 		return false;
-	return device == (uintmax_t)st.st_dev && inode == (uintmax_t)st.st_ino;
+	stream = end + 1;
+	inode = strtoumax(stream, &end, 10);
+	return end != stream && *end == '\0' && device == (uintmax_t)st.st_dev &&
+	       inode == (uintmax_t)st.st_ino;
 }
 
 static struct iovec line_of(const char *s, size_t len)

@@ -31,7 +31,8 @@ struct manager {
 	sd_event_source *clock;  /* looks when inotify cannot */
 	struct restart restart;
 	struct report report;
-	char *reload; /* what is known of the reload, for the state line */
+	struct config config; /* of the last full pass */
+	char *reload;         /* what is known of the reload, for the state line */
 	int daemon_fd;
 	bool quiet_clock;  /* the limit was reported */
 	bool sandbox_fine; /* no new directory is on record */
@@ -45,6 +46,7 @@ static void manager_done(struct manager *m)
 	observer_free(m->observer);
 	sd_event_unref(m->loop);
 	report_done(&m->report);
+	config_done(&m->config);
 	free(m->reload);
 	fd_close(m->daemon_fd);
 }
@@ -178,7 +180,42 @@ static int full_pass(struct manager *m)
 		r = mind_the_limit(m);
 	if (r >= 0)
 		r = tell(m, &p);
-	return r < 0 ? r : mind_the_sandbox(m, &p);
+	if (r >= 0)
+		r = mind_the_sandbox(m, &p);
+	config_done(&m->config);
+	m->config = p.config;
+	p.config = (struct config){0};
+	return r;
+}
+
+/* The leading edge: the plugins that these names belong to, at once. 1: done; 0: do a full pass. */
+static int partial_pass(struct manager *m, const struct watch_news *news)
+{
+	_cleanup_close_ int lock = -EBADF;
+	_cleanup_(pass_done) struct pass p = {0};
+	struct hint hints[WATCH_NAMES_MAX];
+	int r;
+
+	if (news->look || news->n == 0)
+		return 0;
+	for (size_t i = 0; i < news->n; i++)
+		hints[i] = (struct hint){.dir = news->names[i].dir, .name = news->names[i].name};
+	lock = state_lock(m->root);
+	if (lock < 0)
+		return 0;
+	r = observe_some(m->observer, &m->config, hints, news->n, &p.seen);
+	if (r <= 0)
+		return 0;
+	r = plan_make(&m->config, &p.seen, &p.plan);
+	if (r < 0)
+		return 0;
+	p.config = m->config; /* lent for the pass */
+	r = pass_apply(m->root, &p);
+	lock = fd_close(lock);
+	if (r >= 0)
+		r = report_pass(&m->report, &p);
+	p.config = (struct config){0};
+	return r >= 0 && outcome_count(&p.outcome, CHANGE_DONE) == p.outcome.n_changes;
 }
 
 /* A pass that failed (no memory, no descriptors) is tried again by the clock. */
@@ -260,7 +297,10 @@ static int on_inotify(sd_event_source *s _unused_, int fd _unused_, uint32_t eve
 		log_errno(LOG_ERR, r, "Cannot read inotify events; looking at everything");
 	if (r >= 0 && !news.look && news.n == 0)
 		return 0;
-	return pass_and_ask(m);
+	if (r < 0 || partial_pass(m, &news) == 0)
+		return pass_and_ask(m);
+	restart_ask(&m->restart, now_usec(m));
+	return schedule(m);
 }
 
 static int on_mounts(sd_event_source *s _unused_, int fd _unused_, uint32_t events _unused_,

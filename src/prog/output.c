@@ -39,9 +39,8 @@ void output_init(struct output *ret, enum output_flags legend)
 const char *output_colour(const struct output *o, enum colour c)
 {
 	static const char *const sequences[COLOUR_MAX] = {
-		[COLOUR_NONE] = "",		 [COLOUR_GOOD] = "\x1b[32m",
-		[COLOUR_BAD] = "\x1b[1;31m",	 [COLOUR_WARN] = "\x1b[33m",
-		[COLOUR_DIM] = "\x1b[2m", [COLOUR_BOLD] = "\x1b[1m",
+		[COLOUR_NONE] = "",         [COLOUR_GOOD] = "\x1b[32m", [COLOUR_BAD] = "\x1b[1;31m",
+		[COLOUR_WARN] = "\x1b[33m", [COLOUR_DIM] = "\x1b[2m",   [COLOUR_BOLD] = "\x1b[1m",
 	};
 
 	return o->flags & OUTPUT_COLOUR ? sequences[c] : "";
@@ -77,10 +76,11 @@ static size_t text_width(const char *s, size_t len)
 	return columns;
 }
 
-void output_wrap(const struct output *o, size_t indent, const char *words)
+void output_wrap(const struct output *o, size_t indent, enum colour c, const char *words)
 {
 	size_t room = o->width > indent + WIDTH_LEAST / 2 ? o->width - indent : 0, at = 0;
 
+	fputs(output_colour(o, c), stdout);
 	while (*words) {
 		size_t len = strcspn(words, " "), columns = text_width(words, len);
 
@@ -96,13 +96,13 @@ void output_wrap(const struct output *o, size_t indent, const char *words)
 		words += len;
 		words += strspn(words, " ");
 	}
-	putchar('\n');
+	printf("%s\n", c == COLOUR_NONE ? "" : output_plain(o));
 }
 
 void output_field(const struct output *o, const char *label, const char *words)
 {
 	printf("%s%*s:%s ", output_colour(o, COLOUR_DIM), LABEL_WIDTH, label, output_plain(o));
-	output_wrap(o, LABEL_WIDTH + 2, words);
+	output_wrap(o, LABEL_WIDTH + 2, COLOUR_NONE, words);
 }
 
 int output_end(void)

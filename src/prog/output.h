@@ -42,7 +42,8 @@ const char *output_colour(const struct output *o, enum colour c) _nonnull_all_;
 const char *output_plain(const struct output *o) _nonnull_all_;
 /* Prints words behind `indent` columns (the first line continues where the cursor is), broken at
  * blanks to fit the terminal, and a newline. */
-void output_wrap(const struct output *o, size_t indent, const char *words) _nonnull_all_;
+void output_wrap(const struct output *o, size_t indent, enum colour c, const char *words)
+	_nonnull_all_;
 /* "      Server: words", the label right-aligned. */
 void output_field(const struct output *o, const char *label, const char *words) _nonnull_all_;
 /* Flushes; 0 or -errno (a full disk, a closed pipe). */

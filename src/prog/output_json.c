@@ -105,7 +105,7 @@ int doc_print(struct doc *d)
 	if (d->failed)
 		return -ENOMEM;
 	text = json_object_to_json_string_ext(d->top, JSON_C_TO_STRING_PRETTY |
-							JSON_C_TO_STRING_NOSLASHESCAPE);
+							      JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (!text)
 		return -ENOMEM;
 	return puts(text) < 0 ? -EIO : 0;

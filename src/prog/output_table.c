@@ -153,9 +153,8 @@ static void print_details(const struct table *t, size_t row, const struct output
 
 		if (!t->columns[i].detail || !cell->text)
 			continue;
-		printf("%*s%s", DETAIL_INDENT, "", output_colour(o, COLOUR_DIM));
-		output_wrap(o, DETAIL_INDENT, cell->text);
-		fputs(output_plain(o), stdout);
+		printf("%*s", DETAIL_INDENT, "");
+		output_wrap(o, DETAIL_INDENT, COLOUR_DIM, cell->text);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include <getopt.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <sys/time.h>
 
 enum {
@@ -35,7 +36,8 @@ static const struct {
 	{"plan", "FINGERPRINT", OPT_PLAN, "sync: only if the world is as `plan` saw it"},
 	{"force", NULL, CTL_FORCE, "reload: also if nothing is owed"},
 	{"for", "VERSION", OPT_FOR, "verify: would it fit that vSMTP"},
-	{"ask-program", NULL, CTL_ASK_PROGRAM, "with --root: run that tree's server for its version"},
+	{"ask-program", NULL, CTL_ASK_PROGRAM,
+	 "with --root: run that tree's server for its version"},
 	{"no-legend", NULL, CTL_NO_LEGEND, "print no headings"},
 	{"start-of", "UNIT", OPT_START_OF, "sync: record what this start of UNIT loads"},
 	{"time-limit", "SPAN", OPT_TIME_LIMIT, "sync: give up after that long"},
@@ -147,8 +149,7 @@ static int find_verb(struct ctl *c, char **argv, int n)
 	if (c->n_arguments < c->verb->least)
 		return usage("%s needs %s", c->verb->name, c->verb->arguments);
 	if (c->n_arguments > c->verb->most)
-		return usage("%s does not take \"%s\"", c->verb->name,
-			     c->arguments[c->verb->most]);
+		return usage("%s does not take \"%s\"", c->verb->name, c->arguments[c->verb->most]);
 	for (size_t i = 0; i < c->n_arguments; i++)
 		if (!*c->arguments[i])
 			return usage("an argument of %s is empty", c->verb->name);
@@ -161,9 +162,12 @@ static int check_options(const struct ctl *c)
 		enum ctl_option option;
 		const char *name;
 	} some[] = {
-		{CTL_DRY_RUN, "--dry-run"},   {CTL_NO_RELOAD, "--no-reload"},
-		{CTL_FORCE, "--force"},	      {CTL_PLAN, "--plan"},
-		{CTL_FOR, "--for"},	      {CTL_START_OF, "--start-of"},
+		{CTL_DRY_RUN, "--dry-run"},
+		{CTL_NO_RELOAD, "--no-reload"},
+		{CTL_FORCE, "--force"},
+		{CTL_PLAN, "--plan"},
+		{CTL_FOR, "--for"},
+		{CTL_START_OF, "--start-of"},
 		{CTL_TIME_LIMIT, "--time-limit"},
 	};
 
@@ -250,7 +254,8 @@ static int run(struct ctl *c)
 		return log_errno(LOG_ERR, r, "Cannot set the time limit");
 	r = root_open(c->root_directory, &c->root);
 	if (r < 0) {
-		_cleanup_free_ char *shown = str_escape(c->root_directory ? c->root_directory : "/");
+		_cleanup_free_ char *shown =
+			str_escape(c->root_directory ? c->root_directory : "/");
 
 		return log_errno(LOG_ERR, r, "Cannot open the root %s", shown ? shown : "");
 	}

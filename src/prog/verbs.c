@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "core/wording.h"
 #include "prog/log.h"
+#include "sys/state.h"
 
 #define MANAGER_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
@@ -12,8 +13,7 @@ static const struct verb verbs[] = {
 	{"status", "", 0, 0, 0, "server, links, what is owed and why", verb_status},
 	{"list", "", 0, 0, 0, "every candidate and every link", verb_list},
 	{"plan", "", 0, 0, 0, "what a pass would do", verb_plan},
-	{"sync", "", 0, 0,
-	 CTL_DRY_RUN | CTL_NO_RELOAD | CTL_PLAN | CTL_START_OF | CTL_TIME_LIMIT,
+	{"sync", "", 0, 0, CTL_DRY_RUN | CTL_NO_RELOAD | CTL_PLAN | CTL_START_OF | CTL_TIME_LIMIT,
 	 "make the links right, and ask for the reload that is owed", verb_sync},
 	{"reload", "", 0, 0, CTL_FORCE, "sync, bring an owed reload about and wait for it",
 	 verb_reload},
@@ -161,6 +161,44 @@ const struct plan_link *ctl_link_of(const struct pass *p, const struct candidate
 	return later;
 }
 
+char *ctl_text_value(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+
+	while (text && *text) {
+		if (strncmp(text, key, len) == 0 && text[len] == '=')
+			return strndup(text + len + 1, strcspn(text + len + 1, "\n"));
+		text += strcspn(text, "\n");
+		text += *text == '\n';
+	}
+	return NULL;
+}
+
+/* Values in state files are escaped already. */
+int ctl_last_reload(struct ctl *c, char **ret)
+{
+	static const struct {
+		const char *key;
+		const char *before;
+	} parts[] = {{"result", ""},
+		     {"action", ", "},
+		     {"unit", " of "},
+		     {"time", " at "},
+		     {"why", ": "}};
+	_cleanup_free_ char *text = NULL;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	if (state_read_text(&c->root, STATE_FILE_LAST_RELOAD, &text) < 0 || !text)
+		return 0;
+	for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
+		_cleanup_free_ char *value = ctl_text_value(text, parts[i].key);
+
+		if (value && *value)
+			buf_printf(&b, "%s%s", b.len > 0 ? parts[i].before : "", value);
+	}
+	return buf_take(&b, ret);
+}
+
 void ctl_doc_server(struct doc *d, const struct pass *p)
 {
 	static const char *const states[SERVER_STATE_MAX] = {
@@ -258,13 +296,13 @@ int ctl_doc_units(struct doc *d, const struct units *u)
 {
 	static const char *const states[UNIT_STATE_MAX] = {
 		[UNIT_NO_MANAGER] = "no-manager", [UNIT_MISSING] = "missing",
-		[UNIT_INACTIVE] = "inactive",	  [UNIT_ACTIVE] = "active",
-		[UNIT_CHANGING] = "changing",	  [UNIT_UNKNOWN] = "unknown",
+		[UNIT_INACTIVE] = "inactive",     [UNIT_ACTIVE] = "active",
+		[UNIT_CHANGING] = "changing",     [UNIT_UNKNOWN] = "unknown",
 	};
 	static const char *const whys[OWED_WHY_MAX] = {
-		[OWED_NOTHING] = "nothing",	    [OWED_NOT_RUNNING] = "not-running",
-		[OWED_NOT_KNOWN] = "not-known",	    [OWED_SET_CHANGED] = "set-changed",
-		[OWED_NEWER] = "newer",		    [OWED_REQUESTED] = "requested",
+		[OWED_NOTHING] = "nothing",     [OWED_NOT_RUNNING] = "not-running",
+		[OWED_NOT_KNOWN] = "not-known", [OWED_SET_CHANGED] = "set-changed",
+		[OWED_NEWER] = "newer",         [OWED_REQUESTED] = "requested",
 	};
 	struct json_object *units = doc_array(d, d->top, "units");
 

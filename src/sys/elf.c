@@ -307,20 +307,17 @@ int elf_read(int fd, struct elf_facts *ret)
 
 	if (r < 0)
 		return r;
-	if (!is_elf) {
-		f.form = ELF_FORM_NOT_ELF;
-	} else {
-		f.class = b.ehdr.e_ident[EI_CLASS];
-		f.data = b.ehdr.e_ident[EI_DATA];
-		f.machine = b.ehdr.e_machine;
-		f.object = ELF_OBJECT_NOT_DYN;
-		if (r == 0)
-			r = read_rest(&b, &f);
-		if (r < 0)
-			return r;
-		f.form = r == ELF_BAD ? ELF_FORM_TRUNCATED : ELF_FORM_FINE;
-		f.needs = r == ELF_BAD ? b.needs : 0;
-	}
+	/* What the file says it is for is told even if nothing else of it can be. */
+	f.class = b.ehdr.e_ident[EI_CLASS];
+	f.data = b.ehdr.e_ident[EI_DATA];
+	f.machine = b.ehdr.e_machine;
+	f.object = ELF_OBJECT_NOT_DYN;
+	if (r == 0 && is_elf)
+		r = read_rest(&b, &f);
+	if (r < 0)
+		return r;
+	f.form = !is_elf ? ELF_FORM_NOT_ELF : r == ELF_BAD ? ELF_FORM_TRUNCATED : ELF_FORM_FINE;
+	f.needs = r == ELF_BAD ? b.needs : 0;
 	*ret = f;
 	f = (struct elf_facts){0};
 	return 0;

@@ -9,8 +9,6 @@
 #include <linux/openat2.h>
 #include <sys/syscall.h>
 
-#define SYMLINKS_MAX 40
-
 int root_open(const char *dir, struct root *ret)
 {
 	struct root r = ROOT_INIT;
@@ -45,8 +43,14 @@ int root_open_path(const struct root *r, const char *path, int flags)
 		.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
-	long fd = syscall(SYS_openat2, r->fd, path, &how, sizeof(how));
+	long fd;
 
+	/* On the host there is nothing to stay inside of; and RestrictSUIDSGID= of our own units
+	 * takes openat2(2) away (ENOSYS), for its flags lie where seccomp cannot look. */
+	if (root_is_host(r))
+		fd = open(path, flags | O_CLOEXEC);
+	else
+		fd = syscall(SYS_openat2, r->fd, path, &how, sizeof(how));
 	return fd < 0 ? -errno : (int)fd;
 }
 
@@ -58,13 +62,6 @@ char *root_host_path(const struct root *r, const char *path)
 	buf_add(&b, r->prefix);
 	buf_add(&b, path);
 	return buf_take(&b, &text) < 0 ? NULL : text;
-}
-
-void walk_done(struct walk *w)
-{
-	w->fd = fd_close(w->fd);
-	free(TAKE_PTR(w->resolved));
-	trust_facts_done(&w->trust);
 }
 
 void fs_signature(const struct stat *st, struct signature *ret)
@@ -99,210 +96,6 @@ int fs_judge(const struct stat *st, const char *path, enum walk_flags flags, str
 	t->owner = st->st_uid;
 	t->group = st->st_gid;
 	return 0;
-}
-
-/* One walk under way: where it is, and what is left of the path. */
-struct walker {
-	const struct root *root;
-	enum walk_flags flags;
-	fs_visit_fn visit;
-	void *userdata;
-	struct walk at;
-	char *rest;
-	unsigned symlinks;
-};
-
-static void walker_done(struct walker *w)
-{
-	walk_done(&w->at);
-	free(w->rest);
-}
-
-/* Enters the directory that w->at.resolved names: the root, or where a `..` or symlink leads. */
-static int walker_reenter(struct walker *w)
-{
-	int fd = root_open_path(w->root, *w->at.resolved ? w->at.resolved : "/",
-				O_PATH | O_NOFOLLOW);
-
-	if (fd < 0)
-		return fd;
-	fd_close(w->at.fd);
-	w->at.fd = fd;
-	if (fstat(fd, &w->at.st) < 0)
-		return -errno;
-	return fs_judge(&w->at.st, w->at.resolved, w->flags, &w->at.trust);
-}
-
-/* Cuts the next component off w->rest into `name`. False at the end. */
-static bool walker_next(struct walker *w, char **name)
-{
-	char *p = w->rest + strspn(w->rest, "/");
-	size_t n = strcspn(p, "/");
-
-	*name = strndup(p, n);
-	memmove(w->rest, p + n, strlen(p + n) + 1);
-	return n > 0;
-}
-
-static int walker_up(struct walker *w)
-{
-	char *slash = strrchr(w->at.resolved, '/');
-
-	if (slash)
-		*slash = 0;
-	return walker_reenter(w);
-}
-
-/* A symlink: its text goes in front of what is left. */
-static int walker_follow(struct walker *w, int link_fd)
-{
-	_cleanup_free_ char *text = NULL;
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	int r;
-
-	if (++w->symlinks > SYMLINKS_MAX) {
-		w->at.error = ELOOP;
-		return 0;
-	}
-	r = fs_readlink(link_fd, "", &text);
-	if (r < 0) {
-		w->at.error = -r;
-		return 0;
-	}
-	buf_add(&b, text);
-	buf_add(&b, "/");
-	buf_add(&b, w->rest);
-	free(TAKE_PTR(w->rest));
-	r = buf_take(&b, &w->rest);
-	if (r < 0)
-		return r;
-	if (text[0] == '/') {
-		w->at.resolved[0] = 0;
-		return walker_reenter(w);
-	}
-	return 0;
-}
-
-static bool walker_at_end(const struct walker *w)
-{
-	return w->rest[strspn(w->rest, "/")] == 0;
-}
-
-/* Takes fd over, also on failure. */
-static int walker_descend(struct walker *w, int fd, const struct stat *st, const char *name)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	int r;
-
-	buf_add(&b, w->at.resolved);
-	buf_add(&b, "/");
-	buf_add(&b, name);
-	free(TAKE_PTR(w->at.resolved));
-	r = buf_take(&b, &w->at.resolved);
-	fd_close(w->at.fd);
-	w->at.fd = fd;
-	w->at.st = *st;
-	if (r < 0)
-		return r;
-	return fs_judge(st, w->at.resolved, w->flags, &w->at.trust);
-}
-
-/* Looks one name up without following it; on failure the walk's error is set. */
-static int walker_look(struct walker *w, const char *name, struct stat *ret_st)
-{
-	int fd = openat(w->at.fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd >= 0 && fstat(fd, ret_st) < 0)
-		fd = fd_close(fd);
-	w->at.error = fd < 0 ? errno : 0;
-	return fd < 0 ? -1 : fd;
-}
-
-static int walker_step(struct walker *w, const char *name)
-{
-	_cleanup_close_ int fd = -EBADF;
-	struct stat st = {0};
-	int r;
-
-	if (strcmp(name, ".") == 0)
-		return 0;
-	if (strcmp(name, "..") == 0)
-		return walker_up(w);
-	fd = walker_look(w, name, &st);
-	if (w->visit) {
-		bool moves = fd < 0 || !S_ISDIR(st.st_mode);
-
-		r = w->visit(w->userdata, w->at.fd, *w->at.resolved ? w->at.resolved : "/", name,
-			     moves);
-		if (r < 0)
-			return r;
-		if (moves) { /* it may have come, or gone, before the watch was there */
-			fd = fd_close(fd);
-			fd = walker_look(w, name, &st);
-		}
-	}
-	if (fd < 0)
-		return w->at.error == EMFILE || w->at.error == ENFILE || w->at.error == ENOMEM
-			       ? -w->at.error
-			       : 0;
-	if (S_ISLNK(st.st_mode) && !(walker_at_end(w) && (w->flags & WALK_NOFOLLOW_LAST)))
-		return walker_follow(w, fd);
-	r = walker_descend(w, TAKE_FD(fd), &st, name);
-	if (r < 0)
-		return r;
-	if (!S_ISDIR(st.st_mode) && !walker_at_end(w))
-		w->at.error = ENOTDIR;
-	return 0;
-}
-
-static int walk_once(struct walker *w, const char *path)
-{
-	int r;
-
-	w->rest = strdup(path);
-	w->at.resolved = strdup("");
-	if (!w->rest || !w->at.resolved)
-		return -ENOMEM;
-	r = walker_reenter(w);
-	while (r >= 0 && w->at.error == 0) {
-		_cleanup_free_ char *name = NULL;
-		bool more = walker_next(w, &name);
-
-		if (!name)
-			return -ENOMEM;
-		if (!more)
-			break;
-		r = walker_step(w, name);
-	}
-	return r;
-}
-
-int fs_walk(const struct root *root, const char *path, enum walk_flags flags, fs_visit_fn visit,
-	    void *userdata, struct walk *ret)
-{
-	uint64_t last_inode = 0;
-
-	/* With watches: once to arm them, and again until it leads to the same place, so that
-	 * nothing that moved before its watch was there is missed. */
-	for (unsigned round = 0;; round++) {
-		_cleanup_(walker_done) struct walker w = {
-			.root = root,
-			.flags = flags,
-			.visit = visit,
-			.userdata = userdata,
-			.at = WALK_INIT,
-		};
-		int r = walk_once(&w, path);
-
-		if (r < 0)
-			return r;
-		if (!visit || round >= 5 || (round > 0 && w.at.st.st_ino == last_inode)) {
-			*ret = w.at;
-			w.at = WALK_INIT;
-			return 0;
-		}
-		last_inode = w.at.st.st_ino;
-	}
 }
 
 int fs_list(int dir_fd, char ***ret)

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 
 #define LD_SO_CACHE "/etc/ld.so.cache"
+/* So many newcomers are searched one by one before the list is sorted again. */
+#define TAIL_MAX 64
 
 /* What was learnt of a file; trust and missing libraries are judged anew. */
 struct memory {
@@ -83,6 +85,8 @@ void known_end(struct known *k, enum known_end how)
 	}
 	if (how == KNOWN_FORGET_UNSEEN)
 		k->n = n;
+	else if (k->n - k->n_sorted < TAIL_MAX)
+		return;
 	if (k->n > 0)
 		qsort(k->items, k->n, sizeof(*k->items), compare_memories);
 	k->n_sorted = k->n;
@@ -95,7 +99,7 @@ static struct memory *find(struct known *k, const char *path)
 					    : bsearch(&wanted, k->items, k->n_sorted,
 						      sizeof(wanted), compare_memories);
 
-	for (size_t i = k->n_sorted; !m && i < k->n && k->n - k->n_sorted < 64; i++)
+	for (size_t i = k->n_sorted; !m && i < k->n && k->n - k->n_sorted <= TAIL_MAX; i++)
 		if (strcmp(k->items[i].path, path) == 0)
 			m = &k->items[i];
 	return m;
@@ -338,6 +342,7 @@ int known_look(struct known *k, int dir_fd, const char *dir_path, const char *fi
 	}
 	if (r < 0)
 		return r;
+	f.many_names = S_ISLNK(st.st_mode) || st.st_nlink > 1;
 	*ret = f;
 	f = (struct file_facts){0};
 	return 1;

@@ -7,8 +7,31 @@
 #include "sys/known.h"
 #include "sys/observe.h"
 
+/* What the last full look saw, by plugin: where to look when a name of it is heard of. */
+struct world_item {
+	char *key;
+	char *name;    /* a candidate's file, or a link */
+	char *version; /* a candidate's version directory, or NULL */
+	size_t store;  /* WORLD_LINK for a link */
+};
+
+#define WORLD_LINK SIZE_MAX
+#define WORLD_RECENT_MAX 64
+
+struct world {
+	bool valid;
+	enum server_state server_state;
+	char *server_version;
+	struct world_item *items; /* sorted by key up to n_sorted, then as they came */
+	size_t n;
+	size_t n_sorted;
+	char **foreign; /* names of foreign entries */
+	struct remembered_names names;
+};
+
 struct observer {
 	const struct root *root;
+	struct world world;
 	enum server_flags flags;
 	struct known *known;
 	struct server_memory *server;
@@ -42,5 +65,13 @@ int look_stores(struct look *l) _must_check_;
 int look_server(struct look *l) _must_check_;
 /* The links directory; the candidates must be sorted. 0 or -errno. */
 int look_links(struct look *l) _must_check_;
+/* Learns the world from a full snapshot. 0 or -ENOMEM. */
+int world_learn(struct world *w, const struct config *c, const struct snapshot *s) _must_check_;
+void world_done(struct world *w);
+/* Notes what came since. 1, 0 if there is no room (a full look is due), -ENOMEM. */
+int world_note(struct world *w, const struct world_item *item) _must_check_;
+/* Index of the first sorted item of a key. */
+size_t world_first(const struct world *w, const char *key);
+int look_add_link(struct links_facts *links, struct link *made) _must_check_;
 /* One entry of the links directory: 1 and *ret filled, 0 if it is none (any more), -errno. */
 int look_link(struct look *l, int dir_fd, const char *name, struct link *ret) _must_check_;

@@ -83,7 +83,7 @@ int look_link(struct look *l, int dir_fd, const char *name, struct link *ret)
 	return 1;
 }
 
-static int add_link(struct links_facts *links, struct link *made)
+int look_add_link(struct links_facts *links, struct link *made)
 {
 	if ((links->n & (links->n - 1)) == 0) {
 		size_t room = links->n ? links->n * 2 : 1;
@@ -129,7 +129,7 @@ static int look_entries(struct look *l, int fd)
 		if (r > 0 && is_leftover(l, &k))
 			r = strv_add(&links->leftovers, *n);
 		else if (r > 0)
-			r = add_link(links, &k);
+			r = look_add_link(links, &k);
 		if (r < 0)
 			return r;
 	}

@@ -33,6 +33,7 @@ struct observer *observer_free(struct observer *o)
 {
 	if (o) {
 		known_free(o->known);
+		world_done(&o->world);
 		server_memory_free(o->server);
 		free(o);
 	}
@@ -42,6 +43,7 @@ struct observer *observer_free(struct observer *o)
 void observer_forget(struct observer *o)
 {
 	known_forget(o->known);
+	o->world.valid = false;
 	server_memory_clear(o->server);
 }
 
@@ -243,9 +245,12 @@ int observe(struct observer *o, const struct config *c, struct snapshot *ret)
 	if (r >= 0)
 		r = state_read_names(o->root, &s.names);
 	known_end(o->known, r < 0 ? KNOWN_KEEP : KNOWN_FORGET_UNSEEN);
+	if (r >= 0) {
+		snapshot_sort(&s);
+		r = world_learn(&o->world, c, &s);
+	}
 	if (r < 0)
 		return r;
-	snapshot_sort(&s);
 	*ret = s;
 	s = (struct snapshot){0};
 	return 0;

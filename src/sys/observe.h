@@ -25,6 +25,17 @@ void observer_forget(struct observer *o) _nonnull_all_;
 /* Called for each directory before it is looked at, so that watches are armed first. */
 void observer_set_visit(struct observer *o, fs_visit_fn visit, void *userdata) _nonnull_(1);
 
+/* A name that an event carried, in a directory that was visited. */
+struct hint {
+	const char *dir;
+	const char *name;
+};
+/* Looks only at the plugins that some names belong to, at a cost that does not grow with the store.
+ * 1 and a partial snapshot; 0 if that is in doubt and a full look is needed; -errno. `c` must be
+ * the configuration of the last full look. */
+int observe_some(struct observer *o, const struct config *c, const struct hint *hints, size_t n,
+		 struct snapshot *ret) _must_check_ _nonnull_all_;
+
 /* A full look. 0 or -errno if we could not look at all (ENOMEM, EMFILE). */
 int observe(struct observer *o, const struct config *c, struct snapshot *ret)
 	_must_check_ _nonnull_all_;

@@ -122,7 +122,7 @@ int state_read_names(const struct root *r, struct remembered_names *ret)
 	return 0;
 }
 
-int state_write_names(const struct root *r, const struct remembered_names *n)
+int state_write_names(const struct root *r, const struct remembered_names *n, enum fs_write how)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *text = NULL;
@@ -140,7 +140,7 @@ int state_write_names(const struct root *r, const struct remembered_names *n)
 		buf_add(&b, "\n");
 	}
 	k = buf_take(&b, &text);
-	return k < 0 ? k : fs_write(r, NAMES, text, 0644, FS_WRITE_DURABLE);
+	return k < 0 ? k : fs_write(r, NAMES, text, 0644, how);
 }
 
 static int unit_path(const char *what, const char *unit, char **ret)

@@ -31,7 +31,7 @@ int state_daemon_pid(const struct root *r) _nonnull_all_;
 
 /* Names. A record that cannot be read is a fact (ret->error). 0 or -ENOMEM. */
 int state_read_names(const struct root *r, struct remembered_names *ret) _must_check_ _nonnull_all_;
-int state_write_names(const struct root *r, const struct remembered_names *n)
+int state_write_names(const struct root *r, const struct remembered_names *n, enum fs_write how)
 	_must_check_ _nonnull_all_;
 
 /* Fills u->record, u->record_invocation, u->request_nsec for u->name. 0 or -ENOMEM. */

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* enable, disable, clean. */
+#include "prog/ctl.h"
+
+#include "base/str.h"
+#include "core/wording.h"
+#include "prog/log.h"
+#include "sys/apply.h"
+#include "sys/conf.h"
+#include "sys/state.h"
+
+/* Does anything speak of the plugin: a file, a link, a remembered name? 1, 0, -errno. */
+static int is_there(struct ctl *c, const char *name)
+{
+	_cleanup_(pass_done) struct pass p = {0};
+	_cleanup_free_ char *key = name_key(name);
+	int r;
+
+	if (!key)
+		return -ENOMEM;
+	r = pass_look(&c->root, c->observer, &p);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < p.seen.n_candidates; i++)
+		if (str_eq(p.seen.candidates[i].name.key, key))
+			return 1;
+	for (size_t i = 0; i < p.plan.n_links; i++)
+		if (str_eq(p.plan.links[i].key, key))
+			return 1;
+	return 0;
+}
+
+static int write_and_sync(struct ctl *c, enum conf_enable what)
+{
+	const char *name = c->arguments[0];
+	_cleanup_free_ char *shown = str_escape(name);
+	int r;
+
+	if (!shown)
+		return -ENOMEM;
+	if (!name_is_valid(name)) {
+		log_msg(LOG_ERR, "\"%s\" is no NAME: letters, digits, \"-\" and \"_\"", shown);
+		return CTL_FAILED;
+	}
+	r = is_there(c, name);
+	if (r == 0)
+		log_msg(LOG_NOTICE, "there is no plugin %s now: this holds when it comes", shown);
+	if (r < 0)
+		return log_errno(LOG_ERR, r, "Cannot look");
+	r = conf_write_plugin(&c->root, name, what);
+	if (r == -EACCES || r == -EPERM || r == -EROFS)
+		return log_errno(LOG_ERR, r, "Cannot write the configuration (this needs root)");
+	if (r < 0)
+		return log_errno(LOG_ERR, r, "Cannot write the configuration");
+	return ctl_pass(c, ctl_has(c, CTL_NO_RELOAD) ? CTL_RELOAD_LEAVE : CTL_RELOAD_ASK);
+}
+
+int verb_enable(struct ctl *c)
+{
+	return write_and_sync(c, CONF_ENABLE);
+}
+
+int verb_disable(struct ctl *c)
+{
+	return write_and_sync(c, CONF_DISABLE);
+}
+
+static int clean_locked(struct ctl *c, struct pass *p)
+{
+	_cleanup_close_ int lock = -EBADF;
+	int r = state_prepare(&c->root);
+
+	if (r >= 0)
+		r = lock = state_lock(&c->root);
+	if (r >= 0)
+		r = pass_look(&c->root, c->observer, p);
+	if (r >= 0)
+		r = apply_clean(&c->root, &p->config, &p->seen, &p->outcome);
+	if (r == -ENOMEM)
+		return r;
+	return r < 0 ? log_errno(LOG_ERR, r, "Cannot remove the links") : 0;
+}
+
+/* Not wording_change(): the reason for all of them is that somebody said so. */
+static int print_clean(struct ctl *c, const struct pass *p)
+{
+	_cleanup_doc_ struct doc d = {0};
+	struct json_object *removed;
+	bool json = ctl_has(c, CTL_JSON);
+
+	doc_init(&d, "clean");
+	removed = doc_array(&d, d.top, "removed");
+	for (size_t i = 0; i < p->outcome.n_changes; i++) {
+		const struct change *ch = &p->outcome.changes[i];
+		_cleanup_free_ char *name = str_escape(ch->name), *was = str_escape(ch->was);
+
+		if (!name || !was)
+			return -ENOMEM;
+		if (ch->result == CHANGE_FAILED)
+			log_errno(LOG_ERR, ch->error, "Cannot remove %s", name);
+		else if (ch->result == CHANGE_MOVED)
+			log_msg(LOG_WARNING, "%s changed while we looked: left alone", name);
+		else if (!json)
+			printf("removed %s (led to %s)\n", name, was);
+		else
+			doc_add_words(&d, removed, name);
+	}
+	if (json)
+		return doc_print(&d);
+	if (p->outcome.n_changes == 0)
+		printf("there is no link of ours\n");
+	return 0;
+}
+
+int verb_clean(struct ctl *c)
+{
+	_cleanup_(pass_done) struct pass p = {0};
+	int r = clean_locked(c, &p), daemon;
+
+	if (r >= 0)
+		r = print_clean(c, &p);
+	if (r < 0)
+		return r;
+	daemon = state_daemon_pid(&c->root);
+	if (daemon > 0)
+		log_msg(LOG_WARNING,
+			"vsmtp-plugind runs (pid %d) and will put them back: stop it first",
+			daemon);
+	/* No links directory is as clean as it gets; one that is refused is not. */
+	if (p.seen.links.state != LINKS_FINE && p.seen.links.state != LINKS_MISSING &&
+	    p.seen.links.state != LINKS_NO_PARENT) {
+		log_msg(LOG_ERR, "the links directory is not one that can be cleaned");
+		return CTL_FAILED;
+	}
+	return outcome_count(&p.outcome, CHANGE_DONE) == p.outcome.n_changes ? CTL_DONE
+									     : CTL_FAILED;
+}
