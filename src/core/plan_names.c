@@ -143,8 +143,7 @@ static int wish_remembered(const struct planner *pl, struct group *g)
 {
 	if (pl->s->names.n > 0)
 		FOREACH_REMEMBERED(m, pl, g->key)
-	if (!(m->flags & REMEMBERED_CHOSEN) &&
-	    (g->n_links == 0 || (m->flags & REMEMBERED_PARKED)))
+	if (!(m->flags & REMEMBERED_CHOSEN) && (g->n_links == 0 || (m->flags & REMEMBERED_PARKED)))
 		return add_wish(pl, g, strdup(m->link), false);
 	return 0;
 }
@@ -317,12 +316,10 @@ static int remember_links(struct planner *pl, const struct group *g, bool park)
 		bool stays = pl->p->not_known;
 		int r;
 
-		if (is_wished(g, l->name) || (!stays && (chosen || !park)))
+		if (is_wished(g, l->name) || (!stays && (!park || (chosen && g->n == 0))))
 			continue;
 		r = remember(pl, g->key, l->name,
-			     chosen  ? REMEMBERED_CHOSEN
-			     : stays ? 0
-				     : REMEMBERED_PARKED);
+			     (chosen ? REMEMBERED_CHOSEN : 0U) | (stays ? 0U : REMEMBERED_PARKED));
 		if (r < 0)
 			return r;
 	}
@@ -345,14 +342,18 @@ static int remember_group(struct planner *pl, const struct group *g)
 	}
 	if (r < 0 || pl->s->names.n == 0)
 		return r;
-	/* Names of links that are gone: kept until the plugin has a link again. */
+	/* Names of links that are gone: kept until the plugin has a link again; a name of our own
+	 * choice only while there are files of it, so that a plugin without a link stays missed. */
 	FOREACH_REMEMBERED(m, pl, g->key)
 	{
-		if ((m->flags & REMEMBERED_CHOSEN) || group_has_link(pl, g, m->link) ||
-		    is_wished(g, m->link))
+		bool chosen = m->flags & REMEMBERED_CHOSEN, parked = m->flags & REMEMBERED_PARKED;
+
+		if (!park || group_has_link(pl, g, m->link) || is_wished(g, m->link) ||
+		    (chosen && (!parked || g->n == 0)))
 			continue;
-		if (park && (g->n_links == 0 || (m->flags & REMEMBERED_PARKED)))
-			r = remember(pl, g->key, m->link, REMEMBERED_PARKED);
+		if (g->n_links == 0 || parked)
+			r = remember(pl, g->key, m->link,
+				     (chosen ? REMEMBERED_CHOSEN : 0U) | REMEMBERED_PARKED);
 		if (r < 0)
 			return r;
 	}

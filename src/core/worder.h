@@ -26,7 +26,7 @@ void word_error(struct buf *b, int error);
  * its owner". */
 void word_trust(struct buf *b, const struct trust_facts *t);
 /* The commands that cure it. */
-void word_trust_cure(struct buf *b, const struct trust_facts *t);
+void word_trust_cure(struct buf *b, const struct config *c, const struct trust_facts *t);
 /* Why the program gave no version; nothing if it is not in doubt. */
 void word_doubt(struct buf *b, const struct config *c, const struct server_facts *s);
 /* "a, b and c", escaped. */

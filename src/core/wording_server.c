@@ -97,16 +97,17 @@ void word_trust(struct buf *b, const struct trust_facts *t)
 	}
 }
 
-void word_trust_cure(struct buf *b, const struct trust_facts *t)
+void word_trust_cure(struct buf *b, const struct config *c, const struct trust_facts *t)
 {
 	bool writable = (t->mode & 022U) != 0;
+	bool owner = t->trust == TRUST_OWNER || (t->owner != 0 && c->require_root_owned);
 
-	if (t->trust == TRUST_OWNER) {
+	if (owner) {
 		buf_add(b, "chown root:root ");
 		word_path(b, t->path);
 	}
 	if (writable) {
-		buf_add(b, t->trust == TRUST_OWNER ? " && chmod go-w " : "chmod go-w ");
+		buf_add(b, owner ? " && chmod go-w " : "chmod go-w ");
 		word_path(b, t->path);
 	}
 }
@@ -138,7 +139,7 @@ void word_doubt(struct buf *b, const struct config *c, const struct server_facts
 		}
 		word_trust(b, &s->program.trust);
 		buf_add(b, ", so it is not run; cure: ");
-		word_trust_cure(b, &s->program.trust);
+		word_trust_cure(b, c, &s->program.trust);
 		return;
 	case SERVER_DOUBT_NOT_ASKED:
 		buf_add(b, "is not run below another root without --ask-program");

@@ -257,7 +257,7 @@ static bool executor_works(struct ctl *c)
 }
 
 /* Until nothing is owed, or the executor has given up. */
-static int wait_served(struct ctl *c, struct done *d, uint64_t deadline)
+static int wait_served(struct ctl *c, uint64_t deadline, struct units *ret)
 {
 	const struct timespec step = {.tv_nsec = (long)(POLL_USEC * NSEC_PER_USEC)};
 
@@ -272,14 +272,29 @@ static int wait_served(struct ctl *c, struct done *d, uint64_t deadline)
 		if (r < 0)
 			return r;
 		if (!units_owed(&u) || !works || now_usec() > deadline) {
-			struct units old = d->units;
-
-			d->units = u;
-			u = old;
+			*ret = u;
+			u = (struct units){0};
 			return 0;
 		}
 		(void)nanosleep(&step, NULL);
 	}
+}
+
+/* Does each unit that ran before still run? A stopped one is owed nothing, and is no success. */
+static bool all_run_still(const struct units *before, const struct units *after)
+{
+	for (size_t i = 0; i < before->n; i++) {
+		enum unit_state was = before->items[i].unit.state;
+		bool runs = was != UNIT_ACTIVE && was != UNIT_CHANGING;
+
+		for (size_t j = 0; j < after->n && !runs; j++)
+			runs = str_eq(before->items[i].unit.name, after->items[j].unit.name) &&
+			       (after->items[j].unit.state == UNIT_ACTIVE ||
+				after->items[j].unit.state == UNIT_CHANGING);
+		if (!runs)
+			return false;
+	}
+	return true;
 }
 
 static int say_last_reload(struct ctl *c, struct done *d, const char *result)
@@ -303,6 +318,7 @@ static int say_last_reload(struct ctl *c, struct done *d, const char *result)
 static int reload_and_wait(struct ctl *c, struct done *d)
 {
 	uint64_t deadline = now_usec() + RELOAD_LIMIT_USEC;
+	_cleanup_(units_done) struct units before = {0};
 	_cleanup_free_ char *result = NULL;
 	int r;
 
@@ -318,10 +334,12 @@ static int reload_and_wait(struct ctl *c, struct done *d)
 		return 0;
 	}
 	d->asked = true;
-	r = wait_served(c, d, deadline);
+	before = d->units;
+	d->units = (struct units){0};
+	r = wait_served(c, deadline, &d->units);
 	if (r < 0)
 		return r;
-	if (units_owed(&d->units) || !str_eq(result, "done"))
+	if (units_owed(&d->units) || !str_eq(result, "done") || !all_run_still(&before, &d->units))
 		return say_last_reload(c, d, result);
 	return worded(d, "the server runs with all of it now");
 }

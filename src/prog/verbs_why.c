@@ -329,7 +329,7 @@ static int try_hint(const char *folded, const char *name, size_t *best, const ch
 }
 
 /* The name that differs in case or separators only, else the one that begins alike. */
-static int say_unknown(const struct asked *a, const struct pass *p)
+static int say_unknown(const struct asked *a, const struct pass *p, struct doc *d)
 {
 	const char *slash = strrchr(a->word, '/'), *hint = NULL;
 	_cleanup_free_ char *folded = fold(slash ? slash + 1 : a->word), *shown = NULL;
@@ -353,6 +353,7 @@ static int say_unknown(const struct asked *a, const struct pass *p)
 	log_msg(LOG_ERR, "no plugin, file or link is called %s%s%s%s", shown,
 		near ? " (near to it: " : "; vsmtp-pluginctl list shows all", near ? near : "",
 		near ? ")" : "");
+	doc_words(d, d->top, "near", near);
 	return CTL_FAILED;
 }
 
@@ -412,7 +413,7 @@ int verb_why(struct ctl *c)
 	_cleanup_(asked_done) struct asked a = {0};
 	_cleanup_doc_ struct doc d = {0};
 	size_t n = 0;
-	int r = asked_make(c, &a);
+	int r = asked_make(c, &a), code;
 
 	if (r >= 0)
 		r = ctl_look(c, &p);
@@ -425,11 +426,11 @@ int verb_why(struct ctl *c)
 		r = explain_entries(c, &d, &a, &p, &n);
 	if (r < 0)
 		return r;
-	if (n == 0)
-		return say_unknown(&a, &p);
-	if (!ctl_has(c, CTL_JSON))
-		return CTL_DONE;
+	code = n == 0 ? say_unknown(&a, &p, &d) : CTL_DONE;
+	if (code < 0 || !ctl_has(c, CTL_JSON))
+		return code;
 	ctl_doc_server(&d, &p);
 	ctl_doc_trouble(c, &d, &p);
-	return doc_print(&d);
+	r = doc_print(&d);
+	return r < 0 ? r : code;
 }
