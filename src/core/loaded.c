@@ -35,19 +35,33 @@ int loaded_set_make(const struct snapshot *s, char **ret)
 	return buf_take(&b, ret);
 }
 
-static void name_line(struct buf *b, const char *line, size_t len, const char *word)
-{
-	size_t n = 0;
+/* A detail names the first few things that differ, and counts the others. */
+#define NAMED_MAX 5
 
-	while (n < len && line[n] != '\t')
-		n++;
-	if (b->len > 0)
-		buf_add(b, ", ");
-	if (n == 0)
-		buf_add(b, "the program");
+struct detail {
+	struct buf text;
+	size_t n;
+};
+
+/* `name` is escaped already; the program's is empty. */
+static void name_thing(struct detail *d, const char *name, size_t len, const char *word)
+{
+	if (d->n++ >= NAMED_MAX)
+		return;
+	if (d->text.len > 0)
+		buf_add(&d->text, ", ");
+	if (len == 0)
+		buf_add(&d->text, "the program");
 	else
-		buf_add_len(b, line, n);
-	buf_printf(b, " %s", word);
+		buf_add_len(&d->text, name, len);
+	buf_printf(&d->text, " %s", word);
+}
+
+static int take_detail(struct detail *d, char **ret)
+{
+	if (d->n > NAMED_MAX)
+		buf_printf(&d->text, " and %zu more", d->n - NAMED_MAX);
+	return buf_take(&d->text, ret);
 }
 
 static size_t line_length(const char *p)
@@ -81,49 +95,51 @@ static const char *next_line(const char *p)
  * line is merely named as both removed and added. */
 static int describe_difference(const char *was, const char *is, char **ret)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct detail d = {0};
 
 	while (*was || *is) {
 		int c = !*was ? 1 : !*is ? -1 : compare_names(was, is);
 
 		if (c < 0) {
-			name_line(&b, was, line_length(was), "removed");
+			name_thing(&d, was, name_length(was), "removed");
 			was = next_line(was);
 		} else if (c > 0) {
-			name_line(&b, is, line_length(is), "added");
+			name_thing(&d, is, name_length(is), "added");
 			is = next_line(is);
 		} else {
 			size_t n = line_length(was);
 
 			if (n != line_length(is) || memcmp(was, is, n) != 0)
-				name_line(&b, is, line_length(is), "changed");
+				name_thing(&d, is, name_length(is), "changed");
 			was = next_line(was);
 			is = next_line(is);
 		}
 	}
-	return buf_take(&b, ret);
+	return take_detail(&d, ret);
 }
 
 /* Without a record of this start the times have to do: what is newer than the start was not loaded.
  */
 static int describe_newer(const struct snapshot *s, int64_t start_nsec, char **ret)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct detail d = {0};
 
 	if (s->server.program.resolved && s->server.program.signature.ctime_nsec > start_nsec)
-		name_line(&b, "", 0, "newer");
+		name_thing(&d, "", 0, "newer");
 	for (size_t i = 0; i < s->links.n; i++) {
 		const struct link *l = &s->links.items[i];
+		_cleanup_free_ char *name = NULL;
 
 		if (l->dangling ||
 		    (l->ctime_nsec <= start_nsec && l->target_ctime_nsec <= start_nsec))
 			continue;
-		if (b.len > 0)
-			buf_add(&b, ", ");
-		buf_escape(&b, l->name);
-		buf_add(&b, " newer");
+		name = str_escape(l->name);
+		if (!name)
+			d.text.failed = true;
+		else
+			name_thing(&d, name, strlen(name), "newer");
 	}
-	return buf_take(&b, ret);
+	return take_detail(&d, ret);
 }
 
 int owed_decide(const struct unit_facts *u, const struct snapshot *s, const char *set,

@@ -237,6 +237,9 @@ static int compare_winner_inodes(const void *a, const void *b)
 		return s->device < t->device ? -1 : 1;
 	if (s->inode != t->inode)
 		return s->inode < t->inode ? -1 : 1;
+	/* Who has a link keeps it: scripts import that one. */
+	if ((x->n_links > 0) != (y->n_links > 0))
+		return x->n_links > 0 ? -1 : 1;
 	return strcmp(x->key, y->key);
 }
 

@@ -64,6 +64,7 @@ static int act_on_entry(struct planner *pl, size_t i)
 	const struct group *to = e->group == SIZE_MAX ? NULL : &pl->groups[e->group];
 	const struct group *own = find_group(pl, e->key);
 	struct plan_link a = {.seen = l};
+	const char *key = to ? to->key : e->key;
 
 	if (!e->ours) {
 		a.action = LINK_FOREIGN;
@@ -78,9 +79,11 @@ static int act_on_entry(struct planner *pl, size_t i)
 		a.reason = own ? best_reason(pl, own) : NULL;
 		a.renamed = own && wish_kept(own);
 	}
-	if (pl->p->not_known && a.action != LINK_KEEP)
+	if (pl->p->not_known && a.action != LINK_KEEP) {
 		a.action = LINK_HOLD;
-	return add_action(pl, l->name, to ? to->key : e->key, &a);
+		key = e->key; /* it does not go to another plugin yet */
+	}
+	return add_action(pl, l->name, key, &a);
 }
 
 /* Links to be made. While something is not known a plugin that has a link waits with it. */

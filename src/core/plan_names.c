@@ -171,10 +171,10 @@ static int wish(const struct planner *pl, struct group *g)
 			return r < 0 ? r : wish_said(pl, g, name);
 	}
 	r = wish_found(pl, g);
-	if (r >= 0 && g->n_wishes == 0)
-		r = wish_remembered(pl, g);
 	found = g->n_wishes;
-	if (r >= 0 && (found == 0 || (g->n_links > 0 && found < g->n_links)))
+	if (r >= 0 && found == 0)
+		r = wish_remembered(pl, g);
+	if (r >= 0 && (g->n_wishes == 0 || (found > 0 && found < g->n_links)))
 		r = wish_chosen(pl, g);
 	return r;
 }
@@ -316,7 +316,8 @@ static int remember_links(struct planner *pl, const struct group *g, bool park)
 		bool stays = pl->p->not_known;
 		int r;
 
-		if (is_wished(g, l->name) || (!stays && (!park || (chosen && g->n == 0))))
+		if (is_wished(g, l->name) ||
+		    (!stays && (!park || (chosen && (g->n == 0 || g->n_wishes > 0)))))
 			continue;
 		r = remember(pl, g->key, l->name,
 			     (chosen ? REMEMBERED_CHOSEN : 0U) | (stays ? 0U : REMEMBERED_PARKED));
@@ -349,7 +350,7 @@ static int remember_group(struct planner *pl, const struct group *g)
 		bool chosen = m->flags & REMEMBERED_CHOSEN, parked = m->flags & REMEMBERED_PARKED;
 
 		if (!park || group_has_link(pl, g, m->link) || is_wished(g, m->link) ||
-		    (chosen && (!parked || g->n == 0)))
+		    (chosen && (!parked || g->n == 0 || g->n_wishes > 0)))
 			continue;
 		if (g->n_links == 0 || parked)
 			r = remember(pl, g->key, m->link,

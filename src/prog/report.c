@@ -154,6 +154,11 @@ int report_pass(struct report *r, const struct pass *p)
 		k = log_change(p, &p->outcome.changes[i]);
 	if (k < 0)
 		return k;
+	if (p->outcome.directory == PLAN_DIRECTORY_MAKE && !p->outcome.directory_error)
+		log_msg(LOG_NOTICE, "made %s", p->config.links);
+	if (p->outcome.directory == PLAN_DIRECTORY_TAKE_OVER && !p->outcome.directory_error)
+		log_msg(LOG_NOTICE, "took %s over: it belongs to root now, mode 0755",
+			p->config.links);
 	if (p->outcome.directory_error)
 		log_errno(LOG_ERR, p->outcome.directory_error, "Cannot make or take over %s",
 			  p->config.links);

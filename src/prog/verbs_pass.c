@@ -73,8 +73,9 @@ static int say_outcome(const struct pass *p)
 	if (r >= 0)
 		r = ctl_say_trouble(p);
 	if (o->directory_error)
-		log_errno(LOG_ERR, o->directory_error, "Cannot %s the links directory",
-			  o->directory == PLAN_DIRECTORY_MAKE ? "make" : "take over or enter");
+		log_errno(LOG_ERR, o->directory_error, "Cannot %s the links directory %s",
+			  o->directory == PLAN_DIRECTORY_MAKE ? "make" : "take over or enter",
+			  p->config.links);
 	if (o->sync_error)
 		log_errno(LOG_ERR, o->sync_error,
 			  "The links are changed, but may not survive a crash: fsync");
@@ -90,7 +91,9 @@ static int print_changes(struct ctl *c, const struct pass *p)
 	if (o->directory == PLAN_DIRECTORY_MAKE && !o->directory_error)
 		printf("made the links directory\n");
 	if (o->directory == PLAN_DIRECTORY_TAKE_OVER && !o->directory_error)
-		printf("took the links directory over: it belongs to root now, mode 0755\n");
+		printf("took the links directory %s over: it belongs to root now, mode "
+		       "0755\n",
+		       p->config.links);
 	for (size_t i = 0; i < o->n_changes; i++) {
 		const struct change *ch = &o->changes[i];
 		_cleanup_free_ char *text = NULL;

@@ -48,11 +48,40 @@ static int make_link(const struct applier *a, const struct plan_link *p)
 	return symlinkat(p->text, a->fd, p->name) < 0 ? -errno : 0;
 }
 
+static ino_t inode_of(int fd, const char *name)
+{
+	struct stat st;
+
+	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_ino;
+}
+
+/* Puts back what was not the plan's to replace: it lies under `name`, and `placed` (an inode) in
+ * its place. If somebody took that place meanwhile, his is the newest: it goes back instead, and
+ * what it supersedes goes, as it would have without us. */
+static int put_back(int fd, const char *name, const char *place, ino_t placed)
+{
+	for (unsigned i = 0; i < TEMPORARY_TRIES; i++) {
+		ino_t next = inode_of(fd, name);
+
+		if (renameat2(fd, name, fd, place, RENAME_EXCHANGE) < 0) {
+			if (errno != ENOENT)
+				return -errno; /* what is foreign stays, under whatever name */
+			return renameat2(fd, name, fd, place, RENAME_NOREPLACE) < 0 ? -errno
+										    : -ESTALE;
+		}
+		if (inode_of(fd, name) == placed)
+			return unlinkat(fd, name, 0) < 0 ? -errno : -ESTALE;
+		placed = next;
+	}
+	return -ESTALE;
+}
+
 /* Exchanges the new link with the old one and looks at what came out: at every instant the name
  * leads to the old or the new target, and what was not the plan's to replace goes back. */
 static int replace_link(const struct applier *a, const struct plan_link *p)
 {
 	char name[64];
+	ino_t made;
 	int r = -EEXIST;
 
 	for (unsigned i = 0; r == -EEXIST && i < TEMPORARY_TRIES; i++) {
@@ -62,13 +91,11 @@ static int replace_link(const struct applier *a, const struct plan_link *p)
 	}
 	if (r < 0)
 		return r;
-	if (renameat2(a->fd, name, a->fd, p->name, RENAME_EXCHANGE) < 0) {
+	made = inode_of(a->fd, name);
+	if (renameat2(a->fd, name, a->fd, p->name, RENAME_EXCHANGE) < 0)
 		r = errno == ENOENT ? -ESTALE : -errno;
-	} else if (!is_as_seen(a->fd, name, p->seen)) {
-		r = -ESTALE;
-		if (renameat2(a->fd, name, a->fd, p->name, RENAME_EXCHANGE) < 0)
-			return -errno; /* what is foreign stays, under whatever name */
-	}
+	else if (!is_as_seen(a->fd, name, p->seen))
+		return put_back(a->fd, name, p->name, made);
 	if (unlinkat(a->fd, name, 0) < 0 && r >= 0)
 		r = -errno;
 	return r;

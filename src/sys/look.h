@@ -26,7 +26,6 @@ struct world {
 	size_t n;
 	size_t n_sorted;
 	char **foreign; /* names of foreign entries */
-	struct remembered_names names;
 };
 
 struct observer {

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "core/plan.h"
+#include "sys/state.h"
 
 #include <fcntl.h>
 
@@ -114,15 +115,11 @@ static int see_plugin(struct some *s, const char *key, bool links)
 
 static int see_possible_links(struct some *s, const char *key)
 {
-	const struct world *w = &s->l.o->world;
 	int r = see_plugin(s, key, true);
 
-	for (size_t i = 0; r > 0 && i < w->names.n; i++)
-		if (strcmp(w->names.items[i].key, key) == 0) {
-			r = remembered_names_add(&s->l.s->names, &w->names.items[i]);
-			if (r >= 0)
-				r = see_link(s, w->names.items[i].link);
-		}
+	for (size_t i = 0; r > 0 && i < s->l.s->names.n; i++)
+		if (strcmp(s->l.s->names.items[i].key, key) == 0)
+			r = see_link(s, s->l.s->names.items[i].link);
 	for (size_t i = 0; r > 0 && i < s->l.s->n_candidates; i++) {
 		const struct candidate *k = &s->l.s->candidates[i];
 		_cleanup_free_ char *link = NULL;
@@ -238,6 +235,9 @@ static int look_some(struct some *s, const struct hint *hints, size_t n)
 		r = see_plugin(s, *key, false);
 	if (r > 0)
 		snapshot_sort(seen);
+	/* From the record as it is now: any pass since the last full look may have written it. */
+	if (r > 0 && seen->keys)
+		r = state_read_names_of(s->l.o->root, seen->keys, &seen->names) < 0 ? -ENOMEM : 1;
 	for (char **key = seen->keys; r > 0 && key && *key; key++)
 		r = see_possible_links(s, *key);
 	for (char **name = w->foreign; r > 0 && name && *name; name++)

@@ -100,7 +100,18 @@ static int parse_name(char *line, struct remembered_names *n)
 	return remembered_names_add(n, &m);
 }
 
-int state_read_names(const struct root *r, struct remembered_names *ret)
+/* Is the line KEY TAB... of one of the keys? */
+static bool is_wanted(const char *line, char *const *keys)
+{
+	size_t n = strcspn(line, "\t");
+
+	for (; *keys; keys++)
+		if (strncmp(line, *keys, n) == 0 && (*keys)[n] == 0)
+			return true;
+	return false;
+}
+
+static int read_names(const struct root *r, char *const *keys, struct remembered_names *ret)
 {
 	_cleanup_(remembered_names_done) struct remembered_names n = {0};
 	_cleanup_free_ char *text = NULL;
@@ -113,13 +124,25 @@ int state_read_names(const struct root *r, struct remembered_names *ret)
 		n.error = -k;
 	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
 	     line = strtok_r(NULL, "\n", &save)) {
-		k = line[0] == '#' ? 0 : parse_name(line, &n);
+		if (line[0] == '#' || (keys && !is_wanted(line, keys)))
+			continue;
+		k = parse_name(line, &n);
 		if (k < 0)
 			return k;
 	}
 	*ret = n;
 	n = (struct remembered_names){0};
 	return 0;
+}
+
+int state_read_names(const struct root *r, struct remembered_names *ret)
+{
+	return read_names(r, NULL, ret);
+}
+
+int state_read_names_of(const struct root *r, char *const *keys, struct remembered_names *ret)
+{
+	return read_names(r, keys, ret);
 }
 
 int state_write_names(const struct root *r, const struct remembered_names *n, enum fs_write how)

@@ -7,7 +7,8 @@
 #include <limits.h>
 #include <sys/inotify.h>
 
-#define SELF_EVENTS (IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+/* IN_ATTRIB: a parent's owner and mode decide as well (rule 12). */
+#define SELF_EVENTS (IN_DELETE_SELF | IN_MOVE_SELF | IN_ATTRIB | IN_ONLYDIR)
 #define ENTRY_EVENTS \
 	(IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB)
 

@@ -20,7 +20,6 @@ void world_done(struct world *w)
 	free(w->items);
 	free(w->server_version);
 	strv_free(w->foreign);
-	remembered_names_done(&w->names);
 	*w = (struct world){0};
 }
 
@@ -105,8 +104,6 @@ int world_learn(struct world *w, const struct config *c, const struct snapshot *
 		r = learn_candidates(&made, s);
 	if (r >= 0)
 		r = learn_links(&made, c, s);
-	for (size_t i = 0; r >= 0 && i < s->names.n; i++)
-		r = remembered_names_add(&made.names, &s->names.items[i]);
 	if (r < 0) {
 		world_done(&made);
 		return r;

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "golden.h"
+
+#include "base/str.h"
+#include "core/wording.h"
+
+void world_done(struct world *w)
+{
+	config_done(&w->config);
+	snapshot_done(&w->snapshot);
+	for (size_t i = 0; i < w->n_others; i++)
+		candidate_done(&w->others[i]);
+	free(w->others);
+	free(w->expect);
+	free(w->error);
+	*w = (struct world){0};
+}
+
+/* ---- the three parts of a text ---- */
+
+enum part {
+	PART_FACT,
+	PART_CONFIG,
+	PART_EXPECT,
+	PART_NOTHING, /* a comment, an empty line, a heading */
+};
+
+/* Which part a line belongs to, given the part of the lines before it. */
+static enum part part_of(const char *line, enum part *now)
+{
+	bool indented = *line == ' ' || *line == '\t';
+
+	line += strspn(line, " \t");
+	if (str_eq(line, "config:"))
+		*now = PART_CONFIG;
+	else if (str_eq(line, "expect:"))
+		*now = PART_EXPECT;
+	else if (*line && *line != '#' && *now == PART_CONFIG && !indented)
+		return *now = PART_FACT;
+	else if (*line && (*line != '#' || *now == PART_CONFIG))
+		return *now;
+	return PART_NOTHING;
+}
+
+static int split_lines(const char *text, char ***ret)
+{
+	_cleanup_strv_ char **lines = NULL;
+
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		_cleanup_free_ char *line = strndup(text, n);
+		int r = line ? strv_add(&lines, line) : -ENOMEM;
+
+		if (r < 0)
+			return r;
+		text += n + (text[n] == '\n');
+	}
+	*ret = TAKE_PTR(lines);
+	return 0;
+}
+
+static int join_part(char **lines, enum part wanted, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	enum part now = PART_FACT;
+
+	for (char **l = lines; l && *l; l++)
+		if (part_of(*l, &now) == wanted) {
+			buf_add(&b, *l + strspn(*l, " \t"));
+			buf_add(&b, "\n");
+		}
+	return buf_take(&b, ret);
+}
+
+static int find_facts(char **lines, size_t **ret, size_t *ret_n)
+{
+	enum part now = PART_FACT;
+
+	*ret = calloc(strv_len(lines) + 1, sizeof(**ret));
+	*ret_n = 0;
+	for (size_t i = 0; *ret && lines && lines[i]; i++)
+		if (part_of(lines[i], &now) == PART_FACT)
+			(*ret)[(*ret_n)++] = i;
+	return *ret ? 0 : -ENOMEM;
+}
+
+static int join(char **lines, size_t leave_out, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	for (size_t i = 0; lines && lines[i]; i++)
+		if (i != leave_out) {
+			buf_add(&b, lines[i]);
+			buf_add(&b, "\n");
+		}
+	return buf_take(&b, ret);
+}
+
+int world_shuffle(const char *text, unsigned seed, char **ret)
+{
+	_cleanup_strv_ char **lines = NULL;
+	_cleanup_free_ size_t *facts = NULL;
+	size_t n = 0;
+	int r = split_lines(text, &lines);
+
+	if (r >= 0)
+		r = find_facts(lines, &facts, &n);
+	for (size_t i = n; r >= 0 && i > 1; i--) {
+		size_t j = (size_t)rand_r(&seed) % i;
+		char *moved = lines[facts[i - 1]];
+
+		lines[facts[i - 1]] = lines[facts[j]];
+		lines[facts[j]] = moved;
+	}
+	return r < 0 ? r : join(lines, SIZE_MAX, ret);
+}
+
+int world_without(const char *text, size_t n, char **ret, char **ret_line)
+{
+	_cleanup_strv_ char **lines = NULL;
+	_cleanup_free_ size_t *facts = NULL;
+	size_t n_facts = 0;
+	int r = split_lines(text, &lines);
+
+	if (r >= 0)
+		r = find_facts(lines, &facts, &n_facts);
+	if (r >= 0 && n >= n_facts)
+		r = -ENOENT;
+	if (r >= 0)
+		r = join(lines, facts[n], ret);
+	if (r < 0)
+		return r;
+	*ret_line = strdup(lines[facts[n]]);
+	return *ret_line ? 0 : -ENOMEM;
+}
+
+static int read_config(struct world *w, const char *text)
+{
+	struct config_remarks remarks = {0};
+	int r = config_init(&w->config);
+
+	if (r >= 0)
+		r = config_parse(&w->config, "case", text, strlen(text), &remarks);
+	if (r >= 0 && remarks.n > 0) {
+		r = str_replace(&w->error, "the configuration has a mistake");
+		r = r < 0 ? r : -EINVAL;
+	}
+	config_remarks_done(&remarks);
+	return r < 0 ? r : config_finish(&w->config);
+}
+
+int world_parse(const char *text, struct world *w)
+{
+	_cleanup_strv_ char **lines = NULL;
+	_cleanup_free_ char *config = NULL, *facts = NULL;
+	int r = split_lines(text, &lines);
+
+	if (r >= 0)
+		r = join_part(lines, PART_CONFIG, &config);
+	if (r >= 0)
+		r = join_part(lines, PART_FACT, &facts);
+	if (r >= 0)
+		r = join_part(lines, PART_EXPECT, &w->expect);
+	if (r >= 0)
+		r = read_config(w, config);
+	return r < 0 ? r : world_read_facts(w, facts);
+}
+
+/* ---- a plan as text ---- */
+
+static const char *const directories[PLAN_DIRECTORY_MAX] = {
+	[PLAN_DIRECTORY_MAKE] = "make",
+	[PLAN_DIRECTORY_TAKE_OVER] = "take-over",
+	[PLAN_DIRECTORY_REFUSED] = "refused",
+	[PLAN_DIRECTORY_NO_PARENT] = "no-parent",
+};
+
+static void print_link(struct buf *b, const struct plan_link *l)
+{
+	buf_printf(b, "%s ", link_action_to_string(l->action));
+	buf_escape(b, l->name);
+	if (l->action == LINK_CREATE || l->action == LINK_REPLACE) {
+		buf_add(b, " -> ");
+		buf_escape(b, l->text);
+	}
+	if (l->restored)
+		buf_add(b, " restored");
+	if (l->action == LINK_REMOVE && l->renamed)
+		buf_add(b, " renamed");
+	else if (l->action == LINK_REMOVE)
+		buf_printf(b, " %s", l->reason ? gate_to_string(l->reason->gate) : "no-file");
+	buf_add(b, "\n");
+}
+
+static void print_gates(struct buf *b, const struct world *w, const struct plan *p)
+{
+	for (size_t i = 0; i < p->n_verdicts; i++) {
+		buf_add(b, "gate ");
+		buf_escape(b, w->snapshot.candidates[i].path);
+		buf_printf(b, " %s", gate_to_string(p->verdicts[i].gate));
+		if (p->verdicts[i].rival) {
+			buf_add(b, " ");
+			buf_escape(b, p->verdicts[i].rival);
+		}
+		buf_add(b, "\n");
+	}
+}
+
+static void print_names(struct buf *b, const struct remembered_names *names)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		const struct remembered *m = &names->items[i];
+
+		buf_printf(b, "name %s %s%s ", m->key,
+			   m->flags & REMEMBERED_CHOSEN ? "chosen" : "found",
+			   m->flags & REMEMBERED_PARKED ? ",parked" : "");
+		buf_escape(b, m->link);
+		buf_add(b, "\n");
+	}
+}
+
+int world_print_plan(const struct world *w, const struct plan *p, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	if (p->directory != PLAN_DIRECTORY_FINE)
+		buf_printf(&b, "directory %s\n", directories[p->directory]);
+	if (p->not_known)
+		buf_add(&b, "not-known\n");
+	for (size_t i = 0; i < p->n_links; i++)
+		print_link(&b, &p->links[i]);
+	print_gates(&b, w, p);
+	print_names(&b, &p->names);
+	for (char **m = p->missed; m && *m; m++)
+		buf_printf(&b, "missed %s\n", *m);
+	for (size_t i = 0; i < p->n_findings; i++) {
+		const struct finding *f = &p->findings[i];
+
+		buf_add(&b, f->code == FINDING_DUPLICATE_LINK ? "finding duplicate-link "
+							      : "finding store-not-listed ");
+		buf_escape(&b, f->link);
+		if (f->other) {
+			buf_add(&b, " ");
+			buf_escape(&b, f->other);
+		}
+		buf_add(&b, "\n");
+	}
+	return buf_take(&b, ret);
+}
