@@ -292,6 +292,8 @@ static int look(struct known *k, int dir_fd, const char *file, const char *path,
 	struct signature now;
 	int r;
 
+	if (!m && followed) /* a new link to a file that is known by its own path */
+		m = find(k, followed->resolved);
 	fs_signature(st, &now);
 	if (m && signature_equal(&now, &m->facts.signature) && !m->facts.being_written &&
 	    m->facts.read_error == 0 &&

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -45,7 +46,9 @@ int state_lock(const struct root *r)
 	return TAKE_FD(fd);
 }
 
-/* The lock is a POSIX one, so that whoever finds it taken can ask by whom (fcntl(2), F_GETLK). */
+/* The lock is a POSIX one, so that whoever finds it taken can ask by whom (fcntl(2), F_GETLK).
+ * Nobody else may open the file: a lock for reading, which anyone may take, would keep the daemon
+ * out. */
 int state_lock_daemon(const struct root *r, int *ret_pid)
 {
 	_cleanup_close_ int dir = root_open_path(r, STATE_RUN_DIR, O_PATH | O_DIRECTORY);
@@ -54,7 +57,7 @@ int state_lock_daemon(const struct root *r, int *ret_pid)
 
 	if (dir < 0)
 		return dir;
-	fd = openat(dir, "daemon", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0644);
+	fd = openat(dir, "daemon", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0600);
 	if (fd < 0)
 		return -errno;
 	if (fcntl(fd, F_SETLK, &lock) < 0) {
@@ -67,11 +70,26 @@ int state_lock_daemon(const struct root *r, int *ret_pid)
 	return TAKE_FD(fd);
 }
 
+/* What the daemon last wrote of itself, if that process still is there. */
+static int pid_by_status(const struct root *r)
+{
+	_cleanup_free_ char *text = NULL;
+	const char *at = NULL;
+	int pid;
+
+	if (state_read_text(r, STATE_FILE_STATUS, &text) >= 0 && text)
+		at = str_after(text, "pid=");
+	pid = at ? (int)strtol(at, NULL, 10) : 0;
+	return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM) ? pid : 0;
+}
+
 int state_daemon_pid(const struct root *r)
 {
 	_cleanup_close_ int fd = root_open_path(r, STATE_RUN_DIR "/daemon", O_RDONLY | O_NONBLOCK);
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
+	if (fd == -EACCES)
+		return pid_by_status(r);
 	if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
 		return 0;
 	return lock.l_pid;
