@@ -169,6 +169,13 @@ def environment(**more):
     return env
 
 
+def under_strace(argv, env):
+    """The leak sanitizer cannot work in a traced process."""
+    if any(os.path.basename(str(a)) == "strace" for a in argv):
+        env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+    return env
+
+
 def run(*argv, timeout=60, expect=None, cwd=None, env=None, user=None, stdin=subprocess.DEVNULL):
     """Runs a program to its end. expect: the exit code, or several, that it must have."""
     done = subprocess.run(
@@ -177,7 +184,7 @@ def run(*argv, timeout=60, expect=None, cwd=None, env=None, user=None, stdin=sub
         capture_output=True,
         timeout=timeout,
         cwd=cwd,
-        env=environment() if env is None else env,
+        env=under_strace(argv, environment() if env is None else dict(env)),
         user=user,
         group=user,
         extra_groups=[] if user is not None else None,
@@ -351,7 +358,7 @@ class Daemon:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env=environment(NOTIFY_SOCKET=name, **(env or {})),
+            env=under_strace(self.argv, environment(NOTIFY_SOCKET=name, **(env or {}))),
         )
         threading.Thread(target=self._listen, daemon=True).start()
         if ready:

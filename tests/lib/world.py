@@ -65,6 +65,22 @@ def umount(path):
     subprocess.run(["umount", "-l", str(path)], check=True, capture_output=True)
 
 
+def is_quiet(pid):
+    """No time on a processor for half a second."""
+
+    def used():
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[11:13]
+
+    def switches():
+        with open(f"/proc/{pid}/status") as f:
+            return re.findall(r"ctxt_switches:\t(\d+)", f.read())
+
+    before = used(), switches()
+    time.sleep(0.5)
+    return (used(), switches()) == before
+
+
 class LinkSpy:
     """Tells of every entry that ever appeared in a directory (inotify: nothing is missed)."""
 
