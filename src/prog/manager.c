@@ -19,6 +19,9 @@
 
 /* How often to look when inotify cannot watch everything. */
 #define CLOCK_LOOK_USEC (30 * USEC_PER_SEC)
+/* How often to look while somebody writes a file by another name of it: inotify tells the directory
+ * of the name that he used when he closes it. */
+#define WRITER_LOOK_USEC (5 * USEC_PER_SEC)
 /* How long one question to the service manager may hold up the links. */
 #define MANAGER_CALL_USEC (3 * USEC_PER_SEC)
 
@@ -95,22 +98,31 @@ static int arm_configuration(struct manager *m)
 	return 0;
 }
 
-/* inotify is full: say so once, with what to do, and look by the clock. */
-static int mind_the_limit(struct manager *m)
+static bool is_written_elsewhere(const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->n_candidates; i++)
+		if (s->candidates[i].facts.being_written && s->candidates[i].facts.many_names)
+			return true;
+	return false;
+}
+
+/* Where inotify cannot tell, the clock does. That inotify is full is said once, with what to do. */
+static int mind_the_clock(struct manager *m, const struct pass *p)
 {
 	int limited = watch_limited(m->watch), r;
 
-	if (!limited) {
+	if (!limited && !is_written_elsewhere(&p->seen)) {
 		m->quiet_clock = false;
 		return sd_event_source_set_enabled(m->clock, SD_EVENT_OFF);
 	}
-	if (!m->quiet_clock)
+	if (limited && !m->quiet_clock)
 		log_errno(LOG_WARNING, limited,
 			  "Cannot watch every directory; looking every %llu s instead (raise "
 			  "the sysctl fs.inotify.max_user_watches)",
 			  (unsigned long long)(CLOCK_LOOK_USEC / USEC_PER_SEC));
-	m->quiet_clock = true;
-	r = sd_event_source_set_time_relative(m->clock, CLOCK_LOOK_USEC);
+	m->quiet_clock = limited != 0;
+	r = sd_event_source_set_time_relative(m->clock,
+					      limited ? CLOCK_LOOK_USEC : WRITER_LOOK_USEC);
 	return r < 0 ? r : sd_event_source_set_enabled(m->clock, SD_EVENT_ONESHOT);
 }
 
@@ -177,7 +189,7 @@ static int full_pass(struct manager *m)
 	restart_configure(&m->restart, p.config.settle_usec, p.config.settle_max_usec);
 	r = report_pass(&m->report, &p);
 	if (r >= 0)
-		r = mind_the_limit(m);
+		r = mind_the_clock(m, &p);
 	if (r >= 0)
 		r = tell(m, &p);
 	if (r >= 0)

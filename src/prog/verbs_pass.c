@@ -35,7 +35,7 @@ static int say_cannot(struct ctl *c, int error)
 {
 	bool right = error == -EACCES || error == -EPERM || error == -EROFS;
 
-	return log_errno(LOG_ERR, error, "Cannot do a pass%s",
+	return log_errno(LOG_ERR, error, "Cannot do a pass: the lock in " STATE_RUN_DIR "%s",
 			 right && root_is_host(&c->root) ? " (this needs root)" : "");
 }
 
@@ -80,7 +80,8 @@ static int say_outcome(const struct pass *p)
 		log_errno(LOG_ERR, o->sync_error,
 			  "The links are changed, but may not survive a crash: fsync");
 	if (o->names_error)
-		log_errno(LOG_WARNING, o->names_error, "Cannot write the record of link names");
+		log_errno(LOG_WARNING, o->names_error,
+			  "Cannot write the record of link names below " STATE_VAR_DIR);
 	return r;
 }
 
@@ -167,15 +168,19 @@ static int print_done(struct ctl *c, const struct done *d)
 
 /* What the units are owed now that the links are as they are. The outcome may differ from the plan,
  * so this looks anew if anything was changed; unchanged files are not opened again. */
-static int look_at_units(struct ctl *c, struct done *d)
+static int look_at_units(struct ctl *c, enum ctl_reload how, struct done *d)
 {
 	_cleanup_(pass_done) struct pass after = {0};
 	bool changed = d->pass.outcome.n_changes > 0;
+	const struct pass *now = changed ? &after : &d->pass;
 	int r = changed ? pass_look(&c->root, c->observer, &after) : 0;
 
-	if (r >= 0)
-		r = ctl_units(c, changed ? &after : &d->pass, &d->units);
-	return r;
+	if (r < 0)
+		return r;
+	/* Who asks nobody, a start hook above all, must not wait for the bus either. */
+	if (how == CTL_RELOAD_LEAVE || c->unit)
+		return units_look(&c->root, &now->config, &now->seen, NULL, &d->units);
+	return ctl_units(c, now, &d->units);
 }
 
 static int record_start(struct ctl *c, struct done *d)
@@ -389,7 +394,7 @@ int ctl_pass(struct ctl *c, enum ctl_reload how)
 	d.code = pass_exit_code(&d.pass);
 	r = say_outcome(&d.pass);
 	if (r >= 0)
-		r = look_at_units(c, &d);
+		r = look_at_units(c, how, &d);
 	if (r >= 0 && c->unit)
 		r = record_start(c, &d);
 	else if (r >= 0 && how == CTL_RELOAD_ASK)

@@ -140,6 +140,18 @@ static int find_place(struct watch *w, const char *path, struct place **ret)
 	return 0;
 }
 
+/* The path leads to another directory now: what was there is watched no more, unless it is a place
+ * under another path, too. */
+static void forget_old(struct watch *w, struct place *p, int wd)
+{
+	bool shared = false;
+
+	for (size_t i = 0; i < w->n; i++)
+		shared = shared || (&w->places[i] != p && w->places[i].wd == p->wd);
+	if (p->wd >= 0 && p->wd != wd && !shared)
+		(void)inotify_rm_watch(w->fd, p->wd);
+}
+
 int watch_visit(void *userdata, int dir_fd, const char *dir_path, const char *next, bool next_moves)
 {
 	struct watch *w = userdata;
@@ -166,10 +178,17 @@ int watch_visit(void *userdata, int dir_fd, const char *dir_path, const char *ne
 	(void)snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", dir_fd);
 	/* Added, not set: another path may have armed the same directory for more. */
 	wd = inotify_add_watch(w->fd, fd_path, mask | IN_MASK_ADD);
+	if (wd < 0 &&
+	    errno == ENOENT) { /* no /proc: by its path, which is as good unless it moves */
+		_cleanup_free_ char *path = root_host_path(w->root, dir_path);
+
+		wd = path ? inotify_add_watch(w->fd, path, mask | IN_MASK_ADD) : -1;
+	}
 	if (wd < 0 && errno == ENOMEM)
 		return -ENOMEM;
 	if (wd < 0 && errno != ENOTDIR && errno != ENOENT && errno != EACCES)
 		w->limited = errno;
+	forget_old(w, p, wd);
 	p->wd = wd;
 	return 0;
 }
