@@ -282,9 +282,10 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 	observer_set_visit(m->observer, NULL, NULL);
 	r = pass_look(m->root, m->observer, &p);
 	observer_set_visit(m->observer, watch_visit, m->watch);
-	if (r >= 0 && plan_changes(&p.plan) > 0)
-		r = full_pass(m); /* something moved that no event told of */
-	else if (r >= 0)
+	/* Something moved that no event told of, or the record of names fell behind. */
+	if (r >= 0 && (plan_changes(&p.plan) > 0 || p.plan.names_changed))
+		r = full_pass(m);
+	if (r >= 0 && plan_changes(&p.plan) == 0)
 		r = ask_if_owed(m, &p, &word);
 	if (r < 0)
 		log_errno(LOG_WARNING, r,

@@ -278,6 +278,7 @@ int main(int argc, char **argv)
 
 	(void)setlocale(LC_CTYPE, "");
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGIO, SIG_IGN); /* says that a lease is broken (rule 13), and would end us */
 	r = parse(&c, argc, argv);
 	if (r >= 0)
 		return r;

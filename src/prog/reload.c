@@ -76,6 +76,7 @@ int main(int argc, char **argv)
 	_cleanup_(root_done) struct root root = ROOT_INIT;
 	int r = parse(argc, argv);
 
+	(void)signal(SIGIO, SIG_IGN); /* says that a lease is broken (rule 13), and would end us */
 	if (r >= 0)
 		return r;
 	r = signals < 0 ? signals : root_open(NULL, &root);

@@ -5,6 +5,7 @@
 #include "sys/elf.h"
 
 #include <fcntl.h>
+#include <time.h>
 
 #define LD_SO_CACHE "/etc/ld.so.cache"
 /* So many newcomers are searched one by one before the list is sorted again. */
@@ -175,8 +176,16 @@ static int remember(struct known *k, const char *path, const struct file_facts *
  * that are not ours to lease the answer is "unknown", which passes. */
 static bool is_being_written(int fd)
 {
-	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
-		return errno == EAGAIN;
+	const struct timespec moment = {.tv_nsec = 1000 * 1000};
+
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0) {
+		if (errno != EAGAIN)
+			return false;
+		/* The kernel tells of a close just before it lets go of the file. */
+		(void)nanosleep(&moment, NULL);
+		if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+			return errno == EAGAIN;
+	}
 	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
 	return false;
 }

@@ -158,12 +158,22 @@ static int take_store_hint(struct some *s, size_t store, const char *version, co
 	return r <= 0 ? r : add_key(s, n.key);
 }
 
-/* A name in the links directory: which plugin's link is it, or was it? */
+static bool was_anothers_link(const struct world *w, const char *name, const char *key)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (w->items[i].store == WORLD_LINK && strcmp(w->items[i].name, name) == 0 &&
+		    strcmp(w->items[i].key, key) != 0)
+			return true;
+	return false;
+}
+
+/* A name in the links directory: which plugin's link is it? If none is there any more, or it has
+ * changed hands, others may have waited for the name: look at it all. */
 static int take_link_hint(struct some *s, const char *name)
 {
 	_cleanup_(link_done) struct link k = {0};
 	_cleanup_free_ char *key = NULL;
-	const struct world *w = &s->l.o->world;
+	struct world *w = &s->l.o->world;
 	int r;
 
 	if (strncmp(name, NAME_TEMPORARY_PREFIX, strlen(NAME_TEMPORARY_PREFIX)) == 0)
@@ -173,16 +183,12 @@ static int take_link_hint(struct some *s, const char *name)
 		r = plan_link_is_ours(s->l.c, &k, &key);
 	if (r < 0)
 		return r;
-	if (key) {
-		r = world_note(&s->l.o->world, &(struct world_item){.key = key,
-								    .name = (char *)(uintptr_t)name,
-								    .store = WORLD_LINK});
-		return r <= 0 ? r : add_key(s, key);
-	}
-	for (size_t i = 0; r == 0 && !k.name && i < w->n; i++)
-		if (w->items[i].store == WORLD_LINK && strcmp(w->items[i].name, name) == 0)
-			return add_key(s, w->items[i].key);
-	return 0; /* something of somebody else's: look at it all */
+	if (!key || was_anothers_link(w, name, key))
+		return 0;
+	r = world_note(w, &(struct world_item){.key = key,
+					       .name = (char *)(uintptr_t)name,
+					       .store = WORLD_LINK});
+	return r <= 0 ? r : add_key(s, key);
 }
 
 static int take_hint(struct some *s, const struct hint *h)

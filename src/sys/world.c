@@ -126,7 +126,8 @@ int world_learn(struct world *w, const struct config *c, const struct snapshot *
 int world_note(struct world *w, const struct world_item *item)
 {
 	for (size_t i = w->n_sorted; i < w->n; i++)
-		if (strcmp(w->items[i].name, item->name) == 0 && w->items[i].store == item->store &&
+		if (strcmp(w->items[i].key, item->key) == 0 &&
+		    strcmp(w->items[i].name, item->name) == 0 && w->items[i].store == item->store &&
 		    str_eq(w->items[i].version, item->version))
 			return 1;
 	if (w->n - w->n_sorted >= WORLD_RECENT_MAX)

@@ -155,7 +155,11 @@ class Strace:
 
     def __exit__(self, kind, value, trace):
         self.process.terminate()
-        self.process.wait(30)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:  # strace may miss it; the traced process runs on
+            self.process.kill()
+            self.process.wait(30)
 
 
 def can_strace():

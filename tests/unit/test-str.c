@@ -28,10 +28,10 @@ static void test_escape_hides_what_fools_a_terminal(void **state)
 	check_escape("caf\xc3\xa9", "caf\xc3\xa9");
 	check_escape("\xff\xfe", "\\xff\\xfe");
 	check_escape("cut\xc3", "cut\\xc3");
-	check_escape("\xc2\x9b", "\\xc2\\x9b");		  /* C1 control */
+	check_escape("\xc2\x9b", "\\xc2\\x9b");                /* C1 control */
 	check_escape("\xe2\x80\xaerev", "\\xe2\\x80\\xaerev"); /* right-to-left override */
-	check_escape("\xc0\xaf", "\\xc0\\xaf");		  /* overlong */
-	check_escape("\xed\xa0\x80", "\\xed\\xa0\\x80");	  /* surrogate */
+	check_escape("\xc0\xaf", "\\xc0\\xaf");                /* overlong */
+	check_escape("\xed\xa0\x80", "\\xed\\xa0\\x80");       /* surrogate */
 	check_escape("\xf0\x9f\x93\xac", "\xf0\x9f\x93\xac");
 }
 
