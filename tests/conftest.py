@@ -2,6 +2,7 @@
 """Fixtures of all Python tests."""
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,11 @@ def pytest_configure(config):
 def tree(tmp_path):
     """A scratch root with vSMTP 1.0.0, an empty store and an empty links directory."""
     return kit.Tree(tmp_path / "root")
+
+
+@pytest.fixture
+def open_tree():
+    """The same where an ordinary user may go, too: pytest's own directories are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="kit-open-") as path:
+        Path(path).chmod(0o755)
+        yield kit.Tree(Path(path) / "root")

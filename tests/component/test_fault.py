@@ -232,7 +232,7 @@ def children(pid):
 @pytest.mark.parametrize(
     "calls, error",
     [("symlinkat", "ENOSPC"), ("renameat2", "EIO"), ("openat", "EMFILE"), ("openat2", "ENOMEM"),
-     ("getdents64", "EIO"), ("read", "EIO"), ("inotify_add_watch", "ENOSPC"), ("fsync", "EIO"),
+     ("getdents64", "EIO"), ("pread64", "EIO"), ("inotify_add_watch", "ENOSPC"), ("fsync", "EIO"),
      ("readlinkat", "ENOMEM"), ("epoll_wait", "EINTR")],
 )  # fmt: skip
 def test_a_daemon_survives_any_call_that_fails(tree, tmp_path, calls, error):

@@ -292,11 +292,11 @@ class Tree:
         return self.put(f"{where}/{name}", text, 0o644)
 
     def link(self, name, target):
-        """A link made by hand (replaces one that is there)."""
+        """A link made by hand (replaces one that is there, at once: a daemon may be faster)."""
         path = self.links_dir / name
-        if path.is_symlink():
-            path.unlink()
-        path.symlink_to(target)
+        temporary = self / "tmp" / f".link-{os.getpid()}-{threading.get_ident()}"
+        temporary.symlink_to(target)
+        temporary.rename(path)
         return path
 
     def links(self):
@@ -398,7 +398,20 @@ class Daemon:
                 raise AssertionError(f"daemon ended with {self.process.returncode}:\n{self.log}")
             return self.messages.count(text) >= count
 
-        wait_until(there, limit, f"{text} of the daemon (log: {self.log})")
+        try:
+            wait_until(there, limit, f"{count} times {text}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self.state()}; messages {self.messages}\n{self.log}") from None
+
+    def state(self):
+        """What the kernel knows of the process, for a test that waits in vain."""
+        said = []
+        for name in ("status", "wchan", "syscall", "stack"):
+            try:
+                said.append(Path(f"/proc/{self.pid}/{name}").read_text())
+            except OSError as error:
+                said.append(str(error))
+        return "\n".join(said)
 
     def wait_links(self, links, limit=20.0):
         """Waits until the links directory holds exactly these names (or this dict)."""

@@ -12,6 +12,7 @@ import time
 import kit
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+NO_SECOND_LOOK = "[Plugind]\nSettleSec=1h\nSettleMaxSec=1h\n"
 TEMPORARY = ".vsmtp-plugind-"
 IN_CREATE, IN_MOVED_TO = 0x100, 0x80
 
