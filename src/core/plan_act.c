@@ -255,7 +255,7 @@ int planner_act(struct planner *pl)
 		if (p->directory != PLAN_DIRECTORY_REFUSED &&
 		    p->directory != PLAN_DIRECTORY_NO_PARENT)
 			r = act_on_wishes(pl, &pl->groups[i]);
-	if (p->n_links > 0)
+	if (r >= 0 && p->n_links > 0)
 		qsort(p->links, p->n_links, sizeof(*p->links), compare_actions);
 	if (r >= 0)
 		r = find_findings(pl);

@@ -383,7 +383,7 @@ static int block_signals(void)
 	/* A lease that is broken announces itself by SIGIO, which would end us. */
 	if (signal(SIGIO, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return -errno;
-	/* Whoever started us may ignore them, and what is ignored does not arrive, blocked or not. */
+	/* Whoever started us may ignore them, and what is ignored does not arrive. */
 	if (signal(SIGHUP, SIG_DFL) == SIG_ERR || signal(SIGTERM, SIG_DFL) == SIG_ERR ||
 	    signal(SIGINT, SIG_DFL) == SIG_ERR)
 		return -errno;

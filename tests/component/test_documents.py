@@ -37,10 +37,13 @@ def has_word(text, word):
 
 def tracked_files():
     """What belongs to the sources, also where they are no git tree."""
-    listed = subprocess.run(
-        ["git", "-C", TOP, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True,
-    )
+    try:
+        listed = subprocess.run(
+            ["git", "-C", TOP, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            capture_output=True,
+        )
+    except FileNotFoundError:  # no git either
+        listed = subprocess.CompletedProcess([], 1)
     if listed.returncode == 0:
         names = [n.decode(errors="surrogateescape") for n in listed.stdout.split(b"\0") if n]
     else:

@@ -11,6 +11,7 @@ The programs under test come from the build directory that $KIT_BUILD names (def
 """
 
 import atexit
+import contextlib
 import hashlib
 import json
 import os
@@ -360,7 +361,8 @@ class Daemon:
             stderr=self._log,
             env=under_strace(self.argv, environment(NOTIFY_SOCKET=name, **(env or {}))),
         )
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         if ready:
             try:
                 self.wait_message("READY=1")
@@ -373,6 +375,8 @@ class Daemon:
             try:
                 data = self._socket.recv(65536)
             except OSError:
+                return
+            if not data:  # kill() wakes us
                 return
             for line in data.decode(errors="surrogateescape").splitlines():
                 self.messages.append(line)
@@ -448,6 +452,14 @@ class Daemon:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self._deafen()
+
+    def _deafen(self):
+        """Ends the listener before its descriptor can become another daemon's."""
+        if self._listener.is_alive():
+            with contextlib.suppress(OSError):
+                self._socket.sendto(b"", self._socket.getsockname())
+            self._listener.join(10)
         self._socket.close()
 
     def __enter__(self):
