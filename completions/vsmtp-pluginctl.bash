@@ -36,6 +36,7 @@ _vsmtp_pluginctl() {
     reload) options+=' --force' ;;
     verify) options+=' --for=' ;;
     enable | disable) options+=' --no-reload' ;;
+    clean) options+=' --keep-fitting' ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")

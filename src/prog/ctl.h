@@ -31,6 +31,7 @@ enum ctl_option {
 	CTL_TIME_LIMIT = 1 << 7,
 	CTL_NO_LEGEND = 1 << 8,
 	CTL_ASK_PROGRAM = 1 << 9,
+	CTL_KEEP_FITTING = 1 << 10,
 };
 
 struct ctl {

@@ -22,7 +22,7 @@ static const struct verb verbs[] = {
 	{"enable", "NAME", 1, 1, CTL_NO_RELOAD, "let a plugin be linked, and sync", verb_enable},
 	{"disable", "NAME", 1, 1, CTL_NO_RELOAD, "keep a plugin from being linked, and sync",
 	 verb_disable},
-	{"clean", "", 0, 0, 0, "remove all links of ours", verb_clean},
+	{"clean", "", 0, 0, CTL_KEEP_FITTING, "remove all links of ours", verb_clean},
 };
 
 const struct verb *verb_at(size_t i)

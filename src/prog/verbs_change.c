@@ -65,6 +65,16 @@ int verb_disable(struct ctl *c)
 	return write_and_sync(c, CONF_DISABLE);
 }
 
+/* The kit goes and vSMTP stays: a pass, but one that makes nothing new. */
+static void make_nothing_new(struct plan *p)
+{
+	for (size_t i = 0; i < p->n_links; i++)
+		if (p->links[i].action == LINK_CREATE)
+			p->links[i].action = LINK_FOREIGN;
+	if (p->directory == PLAN_DIRECTORY_MAKE)
+		p->directory = PLAN_DIRECTORY_NO_PARENT;
+}
+
 static int clean_locked(struct ctl *c, struct pass *p)
 {
 	_cleanup_close_ int lock = -EBADF;
@@ -74,7 +84,10 @@ static int clean_locked(struct ctl *c, struct pass *p)
 		r = lock = state_lock(&c->root);
 	if (r >= 0)
 		r = pass_look(&c->root, c->observer, p);
-	if (r >= 0)
+	if (r >= 0 && ctl_has(c, CTL_KEEP_FITTING)) {
+		make_nothing_new(&p->plan);
+		r = apply(&c->root, &p->config, &p->seen, &p->plan, &p->outcome);
+	} else if (r >= 0)
 		r = apply_clean(&c->root, &p->config, &p->seen, &p->outcome);
 	if (r == -ENOMEM)
 		return r;
@@ -100,6 +113,10 @@ static int print_clean(struct ctl *c, const struct pass *p)
 			log_errno(LOG_ERR, ch->error, "Cannot remove %s", name);
 		else if (ch->result == CHANGE_MOVED)
 			log_msg(LOG_WARNING, "%s changed while we looked: left alone", name);
+		else if (ch->action == LINK_REPLACE && !json)
+			printf("led %s to a file that fits (it led to %s)\n", name, was);
+		else if (ch->action == LINK_REPLACE)
+			continue;
 		else if (!json)
 			printf("removed %s (led to %s)\n", name, was);
 		else
@@ -108,7 +125,8 @@ static int print_clean(struct ctl *c, const struct pass *p)
 	if (json)
 		return doc_print(&d);
 	if (p->outcome.n_changes == 0)
-		printf("there is no link of ours\n");
+		printf(ctl_has(c, CTL_KEEP_FITTING) ? "no link has to go\n"
+						    : "there is no link of ours\n");
 	return 0;
 }
 

@@ -459,6 +459,25 @@ def test_clean_removes_ours_only(mixed):
     assert mixed.ctl("clean", expect=0).out == "there is no link of ours\n"
 
 
+def test_removal_keeps_what_fits(mixed):
+    mixed.ctl("sync", expect=4)
+    before = mixed.links()
+    mixed.link("gone.so", f"{kit.STORE}/libvsmtp-plugin-gone-1.0.0.so")
+    new = mixed.plugin("new")
+    out = mixed.ctl("clean", "--keep-fitting", expect=0).out
+    assert "removed gone.so (led to " in out
+    assert mixed.links() == before, "what fits stays, nothing new is made"
+    assert "no link has to go" in mixed.ctl("clean", "--keep-fitting", expect=0).out
+    mixed.server("1.1.0")
+    mixed.plugin("mysql", "1.1.0")
+    done = mixed.ctl("--json", "clean", "--keep-fitting", expect=0).json
+    assert A not in done["removed"] and mixed.links()[A].endswith("-1.1.0.so")
+    assert new not in mixed.links().values()
+    mixed.server(None)
+    mixed.ctl("clean", "--keep-fitting", expect=0)
+    assert mixed.links() == {"mine.so": "/opt/mine.so", "README": None}
+
+
 def test_clean_warns_if_the_daemon_runs(tree):
     tree.plugin("mysql")
     with tree.daemon() as daemon:
