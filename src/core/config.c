@@ -32,6 +32,7 @@ static const struct item items[] = {
 	{{SECTION_MAIN, "Unversioned", "link"}, config_value_unversioned, MAIN(unversioned)},
 	{{SECTION_MAIN, "SettleSec", "100ms"}, config_value_span, MAIN(settle_usec)},
 	{{SECTION_MAIN, "SettleMaxSec", "2s"}, config_value_span, MAIN(settle_max_usec)},
+	{{SECTION_MAIN, "HoldMaxSec", "30min"}, config_value_span, MAIN(hold_max_usec)},
 	{{SECTION_MAIN, "RequireRootOwned", "yes"}, config_value_bool, MAIN(require_root_owned)},
 	{{SECTION_PLUGIN, "Enabled", "yes"}, config_value_said, PLUGIN(enabled)},
 	{{SECTION_PLUGIN, "LinkName", ""}, config_value_link_name, PLUGIN(link_name)},

@@ -47,6 +47,7 @@ struct config {
 	enum unversioned unversioned;
 	uint64_t settle_usec;
 	uint64_t settle_max_usec;
+	uint64_t hold_max_usec; /* 0: a package manager is never waited for */
 	bool require_root_owned;
 	struct config_plugin *plugins; /* sorted by key */
 	size_t n_plugins;

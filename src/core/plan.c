@@ -291,14 +291,14 @@ static int drop_double_files(struct planner *pl)
 	return 0;
 }
 
-static enum plan_directory plan_directory(const struct links_facts *l)
+static enum plan_directory plan_directory(const struct snapshot *s)
 {
-	switch (l->state) {
+	switch (s->links.state) {
 	case LINKS_FINE:
-		return l->trust.trust == TRUST_FINE ? PLAN_DIRECTORY_FINE
-						    : PLAN_DIRECTORY_TAKE_OVER;
+		return s->held || s->links.trust.trust == TRUST_FINE ? PLAN_DIRECTORY_FINE
+								     : PLAN_DIRECTORY_TAKE_OVER;
 	case LINKS_MISSING:
-		return PLAN_DIRECTORY_MAKE;
+		return s->held ? PLAN_DIRECTORY_FINE : PLAN_DIRECTORY_MAKE;
 	case LINKS_NO_PARENT:
 		return PLAN_DIRECTORY_NO_PARENT;
 	case LINKS_SYMLINK:
@@ -323,7 +323,7 @@ static bool something_not_known(const struct snapshot *s)
 int plan_make(const struct config *c, const struct snapshot *s, struct plan *ret)
 {
 	struct plan p = {
-		.directory = plan_directory(&s->links),
+		.directory = plan_directory(s),
 		.not_known = something_not_known(s),
 	};
 	struct planner pl = {.c = c, .s = s, .p = &p};

@@ -16,6 +16,7 @@
  * - A link of ours without a fitting candidate goes, unless something is not known (the server's
  *   version, a store's contents): then nothing is removed or retargeted.
  * - being-written and a read that failed block new links only; a right link stays.
+ * - While a package manager is at work (snapshot.held) only links of ours that lead nowhere go.
  *
  * Knows: configuration and snapshot. Must not know: files, time, output.
  * Owns: a plan owns its lists and borrows from the configuration and the snapshot it was made from.
@@ -72,7 +73,7 @@ enum link_action {
 	LINK_CREATE,
 	LINK_REPLACE,
 	LINK_REMOVE,
-	LINK_HOLD,    /* ours; would be replaced or removed, but something is not known */
+	LINK_HOLD,    /* ours; would be replaced or removed, but something is not known, or held */
 	LINK_FOREIGN, /* not ours: left alone */
 	LINK_ACTION_MAX,
 };

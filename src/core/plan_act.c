@@ -79,7 +79,11 @@ static int act_on_entry(struct planner *pl, size_t i)
 		a.reason = own ? best_reason(pl, own) : NULL;
 		a.renamed = own && wish_kept(own);
 	}
-	if (pl->p->not_known && a.action != LINK_KEEP) {
+	if (pl->s->held && planner_goes_while_held(pl, i)) {
+		a = (struct plan_link){.action = LINK_REMOVE, .seen = l};
+		a.reason = own && !own->winner ? best_reason(pl, own) : NULL;
+		key = e->key;
+	} else if ((pl->p->not_known || pl->s->held) && a.action != LINK_KEEP) {
 		a.action = LINK_HOLD;
 		key = e->key; /* it does not go to another plugin yet */
 	}
@@ -253,13 +257,13 @@ int planner_act(struct planner *pl)
 		r = act_on_entry(pl, i);
 	for (size_t i = 0; r >= 0 && i < pl->n_groups; i++)
 		if (p->directory != PLAN_DIRECTORY_REFUSED &&
-		    p->directory != PLAN_DIRECTORY_NO_PARENT)
+		    p->directory != PLAN_DIRECTORY_NO_PARENT && !pl->s->held)
 			r = act_on_wishes(pl, &pl->groups[i]);
 	if (r >= 0 && p->n_links > 0)
 		qsort(p->links, p->n_links, sizeof(*p->links), compare_actions);
 	if (r >= 0)
 		r = find_findings(pl);
-	if (r >= 0)
+	if (r >= 0 && !pl->s->held) /* what is half unpacked is not missed yet */
 		r = find_missed(pl);
 	return r;
 }

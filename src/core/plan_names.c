@@ -373,12 +373,42 @@ static bool same_names(const struct remembered_names *a, const struct remembered
 	return true;
 }
 
-int planner_remember(struct planner *pl)
+/* Rule 17: the names of links that go are parked; nothing else is learnt or forgotten. */
+static int remember_held(struct planner *pl)
+{
+	for (size_t i = 0; i < pl->s->links.n; i++) {
+		const char *key = pl->entries[i].key, *name = pl->s->links.items[i].name;
+		enum remembered_flags flags = REMEMBERED_PARKED;
+		int r;
+
+		if (!key || !planner_goes_while_held(pl, i))
+			continue;
+		if (was_chosen(pl, key, name))
+			flags |= REMEMBERED_CHOSEN;
+		r = remember(pl, key, name, flags);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < pl->s->names.n; i++) {
+		const struct remembered *m = &pl->s->names.items[i];
+		const struct link *l = snapshot_find_link(pl->s, m->link);
+		size_t at = l ? (size_t)(l - pl->s->links.items) : 0;
+		int r;
+
+		if (l && str_eq(pl->entries[at].key, m->key) && planner_goes_while_held(pl, at))
+			continue;
+		r = remembered_names_add(&pl->p->names, m);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int remember_all(struct planner *pl)
 {
 	bool untouched = pl->p->directory == PLAN_DIRECTORY_REFUSED ||
 			 pl->p->directory == PLAN_DIRECTORY_NO_PARENT;
 
-	pl->p->names.error = pl->s->names.error;
 	for (size_t i = 0, g = 0; i < pl->s->names.n; i++) {
 		const struct remembered *m = &pl->s->names.items[i];
 		int c = -1, r;
@@ -399,6 +429,14 @@ int planner_remember(struct planner *pl)
 		if (r < 0)
 			return r;
 	}
-	pl->p->names_changed = !pl->s->names.error && !same_names(&pl->s->names, &pl->p->names);
 	return 0;
+}
+
+int planner_remember(struct planner *pl)
+{
+	int r = pl->s->held ? remember_held(pl) : remember_all(pl);
+
+	pl->p->names.error = pl->s->names.error;
+	pl->p->names_changed = !pl->s->names.error && !same_names(&pl->s->names, &pl->p->names);
+	return r;
 }

@@ -165,6 +165,7 @@ int plan_fingerprint(const struct config *c, const struct snapshot *s, uint64_t 
 	int r;
 
 	print_config(&b, c);
+	buf_add(&b, s->held ? "held\n" : "");
 	buf_printf(&b, "server %d ", s->server.state);
 	buf_escape(&b, s->server.version);
 	buf_printf(&b, " %u %u %u\n", s->server.class, s->server.data, s->server.machine);

@@ -61,6 +61,14 @@ static inline struct verdict *planner_verdict(const struct planner *pl, const st
 	return &pl->p->verdicts[k - pl->s->candidates];
 }
 
+/* Rule 17: all that is done while a package manager is at work. Nobody can load these, and package
+ * scripts that make links of the same names fail over them. */
+static inline bool planner_goes_while_held(const struct planner *pl, size_t link)
+{
+	return pl->entries[link].ours && pl->s->links.items[link].dangling && !pl->p->not_known &&
+	       pl->p->directory == PLAN_DIRECTORY_FINE;
+}
+
 /* Something that passes by itself: it may be linked once it can be looked at (EDGES, rule 9). */
 bool planner_is_transient(const struct planner *pl, const struct candidate *k);
 /* The candidate of the group that the link leads to, or NULL. */

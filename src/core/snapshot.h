@@ -277,6 +277,9 @@ struct snapshot {
 	 * foreign entries); what is not in it is not known. */
 	bool partial;
 	char **keys; /* partial only */
+	/* A package manager is at work, and who looked waits for it (rule 17): the caller's word.
+	 */
+	bool held;
 	struct server_facts server;
 	struct store_facts *stores;
 	size_t n_stores;

@@ -333,3 +333,42 @@ int wording_owed(const struct unit_facts *u, const struct owed *o, char **ret)
 	}
 	return buf_take(&b, ret);
 }
+
+/* ---- package managers at work ---- */
+
+static void word_lock(struct buf *b, const struct lock_facts *l)
+{
+	if (l->pid > 0 && *l->command) {
+		buf_escape(b, l->command);
+		buf_printf(b, " (pid %d)", l->pid);
+	} else if (l->pid > 0) {
+		buf_printf(b, "a package manager (pid %d)", l->pid);
+	} else {
+		buf_add(b, "a package manager");
+	}
+	buf_printf(b, " holds %s", l->path);
+}
+
+int wording_lock(const struct lock_facts *l, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	word_lock(&b, l);
+	return buf_take(&b, ret);
+}
+
+int wording_hold(const struct lock_facts *l, enum hold_news news, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	if (news == HOLD_ENDS) {
+		buf_add(&b, "The package manager is done; making links right");
+		return buf_take(&b, ret);
+	}
+	buf_add(&b, news == HOLD_BEGINS ? "Waiting, at most HoldMaxSec=: " : "Gave up waiting: ");
+	word_lock(&b, l);
+	buf_add(&b, news == HOLD_BEGINS
+			    ? "; until then only links that lead nowhere are removed"
+			    : " for longer than HoldMaxSec=; links are made right all the same");
+	return buf_take(&b, ret);
+}

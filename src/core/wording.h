@@ -9,6 +9,7 @@
 
 #include "base/macro.h"
 #include "core/config.h"
+#include "core/hold.h"
 #include "core/loaded.h"
 #include "core/outcome.h"
 #include "core/plan.h"
@@ -47,4 +48,9 @@ int wording_plan_trouble(const struct config *c, const struct snapshot *s, const
 int wording_finding(const struct finding *f, char **ret) _must_check_ _nonnull_all_;
 /* "nothing is owed", "a reload is owed: vsmtp-plugin-x.so added", "not running"... */
 int wording_owed(const struct unit_facts *u, const struct owed *o, char **ret)
+	_must_check_ _nonnull_all_;
+/* "apt-get (pid 12) holds /var/lib/dpkg/lock-frontend". */
+int wording_lock(const struct lock_facts *l, char **ret) _must_check_ _nonnull_all_;
+/* What the daemon does about it: waits, goes on, gives up. */
+int wording_hold(const struct lock_facts *l, enum hold_news news, char **ret)
 	_must_check_ _nonnull_all_;

@@ -13,6 +13,7 @@
 #define LOG_ID_LINK_CHANGED "7f3de1c2b0a94d68a1b65c3f90e2d847"
 #define LOG_ID_RELOADED "0e7b2a94c8f1468db5d3a1f06c27e953"
 #define LOG_ID_RELOAD_FAILED "5c1d9f3be6a84077a2b84e90d7163fca"
+#define LOG_ID_HOLD "b2a6f0c1d3574e7e9c1806fd52e4ab39"
 
 /* level is one of syslog(3): LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG. */
 void log_msg(int level, const char *format, ...) _printf_(2, 3);

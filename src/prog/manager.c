@@ -3,11 +3,13 @@
 
 #include "base/str.h"
 #include "core/restart.h"
+#include "prog/holder.h"
 #include "prog/log.h"
 #include "prog/report.h"
 #include "prog/sync.h"
 #include "sys/conf.h"
 #include "sys/observe.h"
+#include "sys/pkglock.h"
 #include "sys/state.h"
 #include "sys/unit.h"
 #include "sys/watch.h"
@@ -33,6 +35,7 @@ struct manager {
 	sd_event_source *settle; /* when the restart machine is due */
 	sd_event_source *clock;  /* looks when inotify cannot */
 	struct restart restart;
+	struct holder holder;
 	struct report report;
 	struct config config; /* of the last full pass */
 	char *reload;         /* what is known of the reload, for the state line */
@@ -45,6 +48,7 @@ static void manager_done(struct manager *m)
 {
 	sd_event_source_disable_unref(m->settle);
 	sd_event_source_disable_unref(m->clock);
+	holder_done(&m->holder);
 	watch_free(m->watch);
 	observer_free(m->observer);
 	sd_event_unref(m->loop);
@@ -72,30 +76,6 @@ static int schedule(struct manager *m)
 		return sd_event_source_set_enabled(m->settle, SD_EVENT_OFF);
 	r = sd_event_source_set_time(m->settle, due);
 	return r < 0 ? r : sd_event_source_set_enabled(m->settle, SD_EVENT_ONESHOT);
-}
-
-/* The configuration's own directories, armed before they are read. */
-static int arm_configuration(struct manager *m)
-{
-	const char *directory;
-
-	for (size_t i = 0; (directory = conf_directory(i)); i++) {
-		_cleanup_(walk_done) struct walk w = WALK_INIT;
-		_cleanup_free_ char *file = NULL;
-		bool drop_ins = str_ends(directory, ".d");
-		int r;
-
-		/* Of the directory itself only plugind.conf matters; the run directory holds our
-		 * own files too. */
-		if (asprintf(&file, "%s%s", directory, drop_ins ? "" : "/plugind.conf") < 0)
-			return -ENOMEM;
-		r = fs_walk(m->root, file, 0, watch_visit, m->watch, &w);
-		if (r >= 0 && drop_ins && w.error == 0 && S_ISDIR(w.st.st_mode))
-			r = watch_visit(m->watch, w.fd, directory, NULL, true);
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 static bool is_written_elsewhere(const struct snapshot *s)
@@ -135,7 +115,7 @@ static int mind_the_sandbox(struct manager *m, const struct pass *p)
 
 	if (!outcome_has_error(&p->outcome, EROFS)) {
 		/* In order again: the next new directory is worth a fresh start again. */
-		if (p->plan.directory == PLAN_DIRECTORY_FINE && !m->sandbox_fine)
+		if (p->plan.directory == PLAN_DIRECTORY_FINE && !m->sandbox_fine && !p->seen.held)
 			m->sandbox_fine =
 				state_write_text(m->root, STATE_FILE_NEW_DIRECTORY, "") >= 0;
 		return 0;
@@ -159,6 +139,8 @@ static int tell(struct manager *m, const struct pass *p)
 	const struct report_state state = {
 		.watch_error = watch_limited(m->watch),
 		.reload = m->reload,
+		.held = holder_holds(&m->holder) ? &m->holder.lock : NULL,
+		.held_since_usec = m->holder.since_usec,
 	};
 
 	return report_state(&m->report, m->root, p, &state);
@@ -177,9 +159,16 @@ static int full_pass(struct manager *m)
 	if (lock < 0)
 		return log_errno(LOG_ERR, lock, "Cannot take the lock in " STATE_RUN_DIR);
 	watch_begin(m->watch);
-	r = arm_configuration(m);
+	r = conf_visit(m->root, watch_visit, m->watch);
 	if (r >= 0)
-		r = pass_look(m->root, m->observer, &p);
+		r = pkglock_visit(m->root, watch_visit, m->watch);
+	if (r >= 0)
+		r = pass_configure(m->root, &p);
+	if (r >= 0)
+		r = holder_ask(&m->holder, m->root, p.config.hold_max_usec);
+	p.seen.held = holder_holds(&m->holder);
+	if (r >= 0)
+		r = pass_observe(m->observer, &p);
 	watch_end(m->watch);
 	if (r >= 0)
 		r = pass_apply(m->root, &p);
@@ -206,6 +195,7 @@ static int partial_pass(struct manager *m, const struct watch_news *news)
 	_cleanup_close_ int lock = -EBADF;
 	_cleanup_(pass_done) struct pass p = {0};
 	struct hint hints[WATCH_NAMES_MAX];
+	bool held = holder_holds(&m->holder);
 	int r;
 
 	if (news->look || news->n == 0)
@@ -213,11 +203,13 @@ static int partial_pass(struct manager *m, const struct watch_news *news)
 	for (size_t i = 0; i < news->n; i++)
 		hints[i] = (struct hint){.dir = news->names[i].dir, .name = news->names[i].name};
 	lock = state_lock(m->root);
-	if (lock < 0)
-		return 0;
+	if (lock < 0 || holder_ask(&m->holder, m->root, m->config.hold_max_usec) < 0 ||
+	    holder_holds(&m->holder) != held)
+		return 0; /* a full pass says so */
 	r = observe_some(m->observer, &m->config, hints, news->n, &p.seen);
 	if (r <= 0)
 		return 0;
+	p.seen.held = held;
 	r = plan_make(&m->config, &p.seen, &p.plan);
 	if (r < 0)
 		return 0;
@@ -230,6 +222,16 @@ static int partial_pass(struct manager *m, const struct watch_news *news)
 	return r >= 0 && outcome_count(&p.outcome, CHANGE_DONE) == p.outcome.n_changes;
 }
 
+/* What a pass is followed by: a reload is asked for once it is quiet, but not while held. */
+static int ask_later(struct manager *m)
+{
+	if (holder_holds(&m->holder))
+		restart_drop(&m->restart);
+	else
+		restart_ask(&m->restart, now_usec(m));
+	return schedule(m);
+}
+
 /* A pass that failed (no memory, no descriptors) is tried again by the clock. */
 static int pass_and_ask(struct manager *m)
 {
@@ -239,8 +241,7 @@ static int pass_and_ask(struct manager *m)
 		(void)sd_event_source_set_time_relative(m->clock, CLOCK_LOOK_USEC);
 		(void)sd_event_source_set_enabled(m->clock, SD_EVENT_ONESHOT);
 	}
-	restart_ask(&m->restart, now_usec(m));
-	return schedule(m);
+	return ask_later(m);
 }
 
 /* Who is owed what, by a look of its own: the world may have moved since the last pass. 1: asked,
@@ -277,6 +278,9 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 	const char *word = NULL;
 	int r;
 
+	if (holder_ask(&m->holder, m->root, m->config.hold_max_usec) >= 0 &&
+	    holder_holds(&m->holder))
+		return pass_and_ask(m); /* to say so; the lock's event goes on from here */
 	if (!restart_begin(&m->restart, now_usec(m)))
 		return schedule(m);
 	observer_set_visit(m->observer, NULL, NULL);
@@ -311,9 +315,10 @@ static int on_inotify(sd_event_source *s _unused_, int fd _unused_, uint32_t eve
 	if (r >= 0 && !news.look && news.n == 0)
 		return 0;
 	if (r < 0 || partial_pass(m, &news) == 0)
-		return pass_and_ask(m);
-	restart_ask(&m->restart, now_usec(m));
-	return schedule(m);
+		r = pass_and_ask(m);
+	else
+		r = ask_later(m);
+	return r < 0 ? r : holder_ask_again(&m->holder);
 }
 
 static int on_mounts(sd_event_source *s _unused_, int fd _unused_, uint32_t events _unused_,
@@ -325,6 +330,7 @@ static int on_mounts(sd_event_source *s _unused_, int fd _unused_, uint32_t even
 	return r == 0 ? 0 : pass_and_ask(m);
 }
 
+/* The clock's turn, or the holder's: it has lasted too long. */
 static int on_clock(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
 {
 	return pass_and_ask(userdata);
@@ -371,6 +377,8 @@ static int add_sources(struct manager *m)
 	if (r >= 0)
 		r = sd_event_add_time(m->loop, &m->clock, CLOCK_MONOTONIC, USEC_INFINITY,
 				      USEC_PER_SEC, on_clock, m);
+	if (r >= 0)
+		r = holder_init(&m->holder, m->loop, on_clock, m);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(m->settle, SD_EVENT_OFF);
 	return r < 0 ? r : sd_event_source_set_enabled(m->clock, SD_EVENT_OFF);

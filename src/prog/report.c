@@ -168,7 +168,7 @@ int report_pass(struct report *r, const struct pass *p)
 	if (p->outcome.names_error)
 		log_errno(LOG_WARNING, p->outcome.names_error,
 			  "Cannot write the record of link names below " STATE_VAR_DIR);
-	if (p->seen.partial)
+	if (p->seen.partial || p->seen.held) /* half a transaction is no condition */
 		return 0;
 	k = conditions(p, &now);
 	if (k < 0)
@@ -193,7 +193,7 @@ static size_t count_linked(const struct pass *p)
 static int state_line(const struct pass *p, const struct report_state *state, char **ret)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_free_ char *trouble = NULL, *server = NULL;
+	_cleanup_free_ char *trouble = NULL, *server = NULL, *held = NULL;
 	size_t linked = count_linked(p);
 	int r = wording_plan_trouble(&p->config, &p->seen, &p->plan, &trouble);
 
@@ -201,6 +201,12 @@ static int state_line(const struct pass *p, const struct report_state *state, ch
 		r = wording_server(&p->config, &p->seen.server, &server);
 	if (r < 0)
 		return r;
+	if (state->held) {
+		r = wording_lock(state->held, &held);
+		if (r < 0)
+			return r;
+		buf_printf(&b, "waiting while %s; ", held);
+	}
 	if (*trouble)
 		buf_printf(&b, "%s; ", trouble);
 	if (strv_len(p->plan.missed) > 0) {
@@ -221,13 +227,22 @@ int report_state(struct report *r, const struct root *root, const struct pass *p
 		 const struct report_state *state)
 {
 	_cleanup_free_ char *line = NULL, *text = NULL;
+	_cleanup_buf_ struct buf b = BUF_INIT;
 	int k = state_line(p, state, &line);
 
 	if (k < 0)
 		return k;
-	if (asprintf(&text, "pid=%d\nstate=%s\nwatching=%s\n", (int)getpid(), line,
-		     state->watch_error ? "clock" : "inotify") < 0)
-		return -ENOMEM;
+	buf_printf(&b, "pid=%d\nstate=%s\nwatching=%s\n", (int)getpid(), line,
+		   state->watch_error ? "clock" : "inotify");
+	if (state->held) {
+		buf_printf(&b, "held-lock=%s\nheld-pid=%d\nheld-command=", state->held->path,
+			   state->held->pid);
+		buf_escape(&b, state->held->command);
+		buf_printf(&b, "\nheld-since=%llu\n", (unsigned long long)state->held_since_usec);
+	}
+	k = buf_take(&b, &text);
+	if (k < 0)
+		return k;
 	if (!str_eq(line, r->status)) {
 		(void)sd_notifyf(0, "STATUS=%s", line);
 		free(r->status);

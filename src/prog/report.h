@@ -8,6 +8,7 @@
  */
 
 #include "base/macro.h"
+#include "core/hold.h"
 #include "prog/sync.h"
 
 struct report {
@@ -24,6 +25,8 @@ int report_pass(struct report *r, const struct pass *p) _must_check_ _nonnull_al
 struct report_state {
 	int watch_error;    /* errno of the limit that makes the daemon look by the clock, or 0 */
 	const char *reload; /* what is known of the reload, or NULL */
+	const struct lock_facts *held; /* the lock that the daemon waits for, or NULL */
+	uint64_t held_since_usec;      /* CLOCK_REALTIME */
 };
 int report_state(struct report *r, const struct root *root, const struct pass *p,
 		 const struct report_state *state) _must_check_ _nonnull_all_;

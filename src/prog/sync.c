@@ -16,15 +16,27 @@ void pass_done(struct pass *p)
 	*p = (struct pass){0};
 }
 
+int pass_configure(const struct root *r, struct pass *p)
+{
+	return conf_load(r, &p->config, &p->remarks);
+}
+
+int pass_observe(struct observer *o, struct pass *p)
+{
+	bool held = p->seen.held;
+	int k = observe(o, &p->config, &p->seen);
+
+	p->seen.held = held;
+	return k < 0 ? k : plan_make(&p->config, &p->seen, &p->plan);
+}
+
 int pass_look(const struct root *r, struct observer *o, struct pass *ret)
 {
 	struct pass p = {0};
-	int k = conf_load(r, &p.config, &p.remarks);
+	int k = pass_configure(r, &p);
 
 	if (k >= 0)
-		k = observe(o, &p.config, &p.seen);
-	if (k >= 0)
-		k = plan_make(&p.config, &p.seen, &p.plan);
+		k = pass_observe(o, &p);
 	if (k < 0)
 		pass_done(&p);
 	else

@@ -26,6 +26,10 @@ struct pass {
 
 void pass_done(struct pass *p);
 
+/* The two halves of pass_look(): p->config and p->remarks; then p->seen and p->plan. Between them
+ * who waits for package managers says so in p->seen.held. 0 or -errno; p is to be done. */
+int pass_configure(const struct root *r, struct pass *p) _must_check_ _nonnull_all_;
+int pass_observe(struct observer *o, struct pass *p) _must_check_ _nonnull_all_;
 /* Reads the configuration, looks and plans. Writes nothing, takes no lock. 0 or -errno. */
 int pass_look(const struct root *r, struct observer *o, struct pass *ret)
 	_must_check_ _nonnull_all_;

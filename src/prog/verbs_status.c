@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "core/wording.h"
+#include "sys/pkglock.h"
 #include "sys/state.h"
 
 #include <time.h>
@@ -18,6 +19,10 @@ struct status {
 	int daemon; /* its pid, or 0 */
 	char *daemon_text;
 	char *last_reload;
+	struct lock_facts lock; /* who is at work on packages */
+	int lock_error;
+	char *lock_path;       /* if only the daemon's word is known */
+	uint64_t waiting_usec; /* since when the daemon waits for it, 0: it does not */
 	char **unseen;
 };
 
@@ -27,6 +32,7 @@ static void status_done(struct status *s)
 	units_done(&s->units);
 	free(s->daemon_text);
 	free(s->last_reload);
+	free(s->lock_path);
 	strv_free(s->unseen);
 }
 
@@ -72,9 +78,35 @@ static int find_unseen(struct ctl *c, struct status *s)
 	}
 	if (r >= 0 && geteuid() != 0)
 		r = strv_add(&s->unseen, "whether a file is being written (only root can ask)");
+	if (r >= 0 && s->lock_error && !s->lock.path)
+		r = strv_add(&s->unseen,
+			     "whether a package manager is at work (only root can ask)");
 	if (r >= 0 && c->manager_error)
 		r = strv_add(&s->unseen, "the service manager, which did not answer");
 	return r;
+}
+
+/* Who holds a package manager's lock, as it is now; who may not ask has the daemon's word. */
+static int look_lock(struct ctl *c, const char *daemon, struct status *s)
+{
+	_cleanup_free_ char *since = ctl_text_value(daemon, "held-since");
+	_cleanup_free_ char *pid = NULL, *command = NULL;
+
+	s->lock_error = pkglock_ask(&c->root, &s->lock);
+	if (s->lock_error == -ENOMEM)
+		return -ENOMEM;
+	if (!since || (!s->lock_error && !s->lock.path))
+		return 0;
+	s->waiting_usec = strtoull(since, NULL, 10);
+	if (!s->lock_error)
+		return 0;
+	s->lock_path = ctl_text_value(daemon, "held-lock");
+	pid = ctl_text_value(daemon, "held-pid");
+	command = ctl_text_value(daemon, "held-command");
+	s->lock.path = s->lock_path;
+	s->lock.pid = pid ? (int)strtol(pid, NULL, 10) : 0;
+	(void)snprintf(s->lock.command, sizeof(s->lock.command), "%s", command ? command : "");
+	return 0;
 }
 
 static int read_texts(struct ctl *c, struct status *s)
@@ -86,7 +118,7 @@ static int read_texts(struct ctl *c, struct status *s)
 	if (r >= 0 && s->daemon > 0 && state_read_text(&c->root, STATE_FILE_STATUS, &daemon) >= 0 &&
 	    daemon)
 		s->daemon_text = ctl_text_value(daemon, "state");
-	return r;
+	return r < 0 ? r : look_lock(c, daemon, s);
 }
 
 static int status_look(struct ctl *c, struct status *s)
@@ -224,6 +256,28 @@ static int print_daemon(struct ctl *c, const struct status *s)
 	return 0;
 }
 
+static int print_lock(struct ctl *c, const struct status *s)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *lock = NULL, *text = NULL;
+
+	if (!s->lock.path)
+		return 0;
+	if (wording_lock(&s->lock, &lock) < 0)
+		return -ENOMEM;
+	buf_add(&b, lock);
+	if (s->waiting_usec > 0) {
+		buf_add(&b, "; the daemon waits for it");
+		add_time(&b, s->waiting_usec);
+	} else if (s->daemon > 0) {
+		buf_add(&b, "; the daemon does not wait for it");
+	}
+	if (buf_take(&b, &text) < 0)
+		return -ENOMEM;
+	output_field(&c->output, "Packages", text);
+	return 0;
+}
+
 static int print_facts(struct ctl *c, const struct status *s)
 {
 	_cleanup_free_ char *server = NULL, *links = NULL;
@@ -246,6 +300,8 @@ static int print_facts(struct ctl *c, const struct status *s)
 	if (s->last_reload)
 		output_field(&c->output, "Last reload", s->last_reload);
 	r = print_daemon(c, s);
+	if (r >= 0)
+		r = print_lock(c, s);
 	if (r >= 0)
 		r = print_remarks(c, &s->pass);
 	for (char **u = s->unseen; r >= 0 && u && *u; u++)
@@ -297,6 +353,11 @@ static int doc_status(struct ctl *c, struct status *s)
 	o = doc_object(&d, d.top, "daemon");
 	doc_number(&d, o, "pid", s->daemon);
 	doc_words(&d, o, "text", s->daemon_text);
+	o = doc_object(&d, d.top, "package-lock");
+	doc_name(&d, o, "path", s->lock.path);
+	doc_number(&d, o, "pid", s->lock.pid);
+	doc_name(&d, o, "command", *s->lock.command ? s->lock.command : NULL);
+	doc_number(&d, o, "waiting-since", (int64_t)s->waiting_usec);
 	ctl_doc_trouble(c, &d, &s->pass);
 	o = doc_array(&d, d.top, "not-seen");
 	for (char **u = s->unseen; u && *u; u++)

@@ -26,6 +26,27 @@ const char *conf_directory(size_t i)
 	return i < ELEMENTSOF(directories) ? directories[i] : NULL;
 }
 
+int conf_visit(const struct root *r, fs_visit_fn visit, void *userdata)
+{
+	for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+		_cleanup_(walk_done) struct walk w = WALK_INIT;
+		_cleanup_free_ char *file = NULL;
+		bool drop_ins = str_ends(directories[i], ".d");
+		int k;
+
+		/* Of the directory itself only plugind.conf matters; the run directory holds our
+		 * own files too. */
+		if (asprintf(&file, "%s%s", directories[i], drop_ins ? "" : "/" MAIN_FILE) < 0)
+			return -ENOMEM;
+		k = fs_walk(r, file, 0, visit, userdata, &w);
+		if (k >= 0 && drop_ins && w.error == 0 && S_ISDIR(w.st.st_mode))
+			k = visit(userdata, w.fd, directories[i], NULL, true);
+		if (k < 0)
+			return k;
+	}
+	return 0;
+}
+
 static int say(struct config_remarks *remarks, char *file, int error)
 {
 	const struct config_remark x = {

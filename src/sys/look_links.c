@@ -32,7 +32,7 @@ static const struct candidate *find_candidate(const struct snapshot *s, const ch
 /* What the entry leads to, from facts already learnt. */
 static int take_target(struct link *l, const struct file_facts *f)
 {
-	l->dangling = !f->resolved;
+	l->dangling = !f->resolved && f->read_error == 0; /* not known is not gone */
 	l->target_device = f->signature.device;
 	l->target_inode = f->signature.inode;
 	l->target_ctime_nsec = f->signature.ctime_nsec;

@@ -364,6 +364,12 @@ static int read_names_error(struct world *w, char **words)
 	return 0;
 }
 
+static int read_held(struct world *w, char **words)
+{
+	w->snapshot.held = true;
+	return words[0] ? -EINVAL : 0;
+}
+
 static const struct fact {
 	const char *word;
 	unsigned turn; /* links need the files they lead to */
@@ -378,6 +384,7 @@ static const struct fact {
 	{"links", 0, read_links},
 	{"name", 0, read_remembered},
 	{"names-error", 0, read_names_error},
+	{"held", 0, read_held},
 };
 
 /* Words are escaped as the plan prints them, so that a name may hold a blank. */

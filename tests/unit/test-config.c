@@ -111,6 +111,7 @@ static void test_every_key(void **state)
 					       "Unversioned=skip\n"
 					       "SettleSec=1\n"
 					       "SettleMaxSec=1min 30s\n"
+					       "HoldMaxSec=0\n"
 					       "RequireRootOwned=no\n"
 					       "[Plugin my_sql]\n"
 					       "Enabled=no\n"
@@ -130,6 +131,7 @@ static void test_every_key(void **state)
 	assert_int_equal(w.config.unversioned, UNVERSIONED_SKIP);
 	assert_int_equal(w.config.settle_usec, USEC_PER_SEC);
 	assert_int_equal(w.config.settle_max_usec, 90 * USEC_PER_SEC);
+	assert_int_equal(w.config.hold_max_usec, 0);
 	assert_false(w.config.require_root_owned);
 	assert_non_null(p);
 	assert_string_equal(p->name, "my_sql");
@@ -142,10 +144,10 @@ static void test_every_key(void **state)
 static void test_key_table_tells_the_defaults(void **state)
 {
 	static const char *const keys[] = {
-		"Store",     "Links",        "Program",          "Version",
-		"Unit",      "Action",       "LinkName",         "Unversioned",
-		"SettleSec", "SettleMaxSec", "RequireRootOwned", "Enabled",
-		"LinkName",  "Version",
+		"Store",     "Links",        "Program",    "Version",
+		"Unit",      "Action",       "LinkName",   "Unversioned",
+		"SettleSec", "SettleMaxSec", "HoldMaxSec", "RequireRootOwned",
+		"Enabled",   "LinkName",     "Version",
 	};
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *text = NULL;
@@ -156,8 +158,8 @@ static void test_key_table_tells_the_defaults(void **state)
 
 		assert_non_null(k);
 		assert_string_equal(k->key, keys[i]);
-		assert_string_equal(k->section, i < 11 ? "Plugind" : "Plugin");
-		buf_printf(&b, "[%s]\n%s=%s\n", i < 11 ? "Plugind" : "Plugin x", k->key,
+		assert_string_equal(k->section, i < 12 ? "Plugind" : "Plugin");
+		buf_printf(&b, "[%s]\n%s=%s\n", i < 12 ? "Plugind" : "Plugin x", k->key,
 			   k->fallback);
 	}
 	assert_null(config_key_at(ELEMENTSOF(keys)));
@@ -174,6 +176,7 @@ static void test_key_table_tells_the_defaults(void **state)
 	assert_null(w.config.link_name);
 	assert_int_equal(w.config.settle_usec, plain.config.settle_usec);
 	assert_int_equal(w.config.settle_max_usec, plain.config.settle_max_usec);
+	assert_int_equal(w.config.hold_max_usec, plain.config.hold_max_usec);
 	assert_int_equal(w.config.plugins[0].enabled, 1);
 }
 
@@ -275,6 +278,7 @@ static void test_bad_scalars_say_what_is_used(void **state)
 		{"SettleSec", "soon", "100ms"},
 		{"SettleSec", "-1", "100ms"},
 		{"SettleMaxSec", "2x", "2s"},
+		{"HoldMaxSec", "half an hour", "30min"},
 		{"RequireRootOwned", "maybe", "yes"},
 		{"RequireRootOwned", "2", "yes"},
 		{"RequireRootOwned", "no no", "yes"},

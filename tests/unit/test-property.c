@@ -177,6 +177,55 @@ static void check_targets(const struct made *m)
 	}
 }
 
+static void plan_held(const struct made *m, const char *text, struct world *w, struct plan *p)
+{
+	plan_world(m, text, w, p);
+	plan_done(p);
+	w->snapshot.held = true;
+	assert_int_equal(plan_make(&w->config, &w->snapshot, p), 0);
+}
+
+/* Rule 17: what leads nowhere goes, and that is all. */
+static void check_held(const struct made *m)
+{
+	_cleanup_world_ struct world w = {0};
+	_cleanup_(plan_done) struct plan p = {0}, again = {0};
+
+	plan_held(m, m->text, &w, &p);
+	if (p.directory == PLAN_DIRECTORY_MAKE || p.directory == PLAN_DIRECTORY_TAKE_OVER)
+		broken(m, "the directory is changed while held");
+	for (size_t i = 0; i < p.n_links; i++) {
+		const struct plan_link *l = &p.links[i];
+		bool goes =
+			l->seen && l->seen->dangling && !is_foreign(&w, l->seen) && !p.not_known;
+
+		if (is_change(l) && l->action != LINK_REMOVE)
+			broken(m, "a link is made or retargeted while held");
+		if ((l->action == LINK_REMOVE) != goes)
+			broken(m, "held, and not just what leads nowhere goes");
+	}
+	assert_int_equal(plan_project(&p, &w.snapshot), 0);
+	assert_int_equal(plan_make(&w.config, &w.snapshot, &again), 0);
+	if (plan_changes(&again) > 0 || again.names_changed)
+		broken(m, "a second held pass finds something to do");
+}
+
+/* What was parked while held is no hindrance afterwards. */
+static void check_released(const struct made *m)
+{
+	_cleanup_world_ struct world w = {0};
+	_cleanup_(plan_done) struct plan p = {0}, after = {0}, last = {0};
+
+	plan_held(m, m->text, &w, &p);
+	assert_int_equal(plan_project(&p, &w.snapshot), 0);
+	w.snapshot.held = false;
+	assert_int_equal(plan_make(&w.config, &w.snapshot, &after), 0);
+	assert_int_equal(plan_project(&after, &w.snapshot), 0);
+	assert_int_equal(plan_make(&w.config, &w.snapshot, &last), 0);
+	if (plan_changes(&last) > 0 || last.names_changed)
+		broken(m, "released, one pass is not enough");
+}
+
 static char *actions_of(const struct plan *p, const struct made *m)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
@@ -208,6 +257,20 @@ static void check_part(const struct made *m)
 		print_error("whole:\n%spart:\n%s", all, part);
 		broken(m, "a part of the world gives its plugins another plan");
 	}
+}
+
+static void check_held_part(const struct made *m)
+{
+	_cleanup_world_ struct world w = {0}, v = {0};
+	_cleanup_(plan_done) struct plan p = {0}, q = {0};
+	_cleanup_free_ char *all = NULL, *part = NULL;
+
+	plan_held(m, m->text, &w, &p);
+	plan_held(m, m->part, &v, &q);
+	all = actions_of(&p, m);
+	part = actions_of(&q, m);
+	if (strcmp(all, part) != 0)
+		broken(m, "held, a part of the world gives its plugins another plan");
 }
 
 static void each_world(enum kind kind, void (*check)(const struct made *m))
@@ -256,6 +319,24 @@ static void test_rule_16_a_part_is_planned_as_the_whole(void **state)
 	each_world(APART, check_part);
 }
 
+static void test_rule_17_held_only_what_leads_nowhere_goes(void **state)
+{
+	UNUSED(state);
+	each_world(COLLIDE, check_held);
+}
+
+static void test_rule_17_released_all_is_made_right(void **state)
+{
+	UNUSED(state);
+	each_world(APART, check_released);
+}
+
+static void test_rule_17_a_held_part_is_planned_as_the_whole(void **state)
+{
+	UNUSED(state);
+	each_world(APART, check_held_part);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +346,9 @@ int main(void)
 		cmocka_unit_test(test_rule_15_a_second_pass_finds_nothing_to_do),
 		cmocka_unit_test(test_rule_15_same_world_same_plan),
 		cmocka_unit_test(test_rule_16_a_part_is_planned_as_the_whole),
+		cmocka_unit_test(test_rule_17_held_only_what_leads_nowhere_goes),
+		cmocka_unit_test(test_rule_17_released_all_is_made_right),
+		cmocka_unit_test(test_rule_17_a_held_part_is_planned_as_the_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
