@@ -90,7 +90,7 @@ def image_tar():
 class Image:
     """The two lower layers, and a tmpfs for all that containers write."""
 
-    def __init__(self):
+    def __init__(self, install=True):
         for need in ("mmdebstrap", "systemd-nspawn", "nsenter", "mount"):
             if not shutil.which(need):
                 raise CannotBoot(f"{need} is not installed")
@@ -116,7 +116,8 @@ class Image:
             _sh("tar", "-C", str(self.base), "-xf", str(tar))
             with Container(self, layers=[self.base]):
                 pass  # a bare image boots here: from now on a failure is a failure
-            self._install()
+            if install:
+                self._install()
         except BaseException:
             self.close()
             raise
