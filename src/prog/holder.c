@@ -41,7 +41,7 @@ int holder_ask(struct holder *h, const struct root *root, uint64_t max_usec)
 	enum hold_news news;
 	int r = pkglock_ask(root, &now);
 
-	if (r == -ENOMEM)
+	if (r < 0 && r != -EACCES)
 		return r;
 	if (r >= 0 && (now.path || !holder_holds(h)))
 		h->lock = now;

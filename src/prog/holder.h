@@ -21,8 +21,8 @@ struct holder {
 int holder_init(struct holder *h, sd_event *loop, sd_event_time_handler_t look, void *userdata)
 	_must_check_ _nonnull_(1, 2, 3);
 void holder_done(struct holder *h);
-/* Asks; the watch on the locks must be armed already. A question that fails is no lock. 0 or
- * -errno. */
+/* Asks; the watch on the locks must be armed already. A lock that may not be asked about holds
+ * nothing. 0 or -errno. */
 int holder_ask(struct holder *h, const struct root *root, uint64_t max_usec)
 	_must_check_ _nonnull_all_;
 /* Called after an event that left it HOLDING: a lock without a process (of an open file) goes only

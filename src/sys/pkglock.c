@@ -35,7 +35,9 @@ static int ask_one(const struct root *r, const char *path, struct lock_facts *l)
 {
 	_cleanup_close_ int fd =
 		root_open_path(r, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
-	struct flock question = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	/* Would reading be shut out? Package managers lock for writing; a lock for reading may be
+	 * anybody's who can open rpm's file. */
+	struct flock question = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 
 	if (fd < 0)
 		return fd == -ENOMEM || fd == -EMFILE || fd == -ENFILE || fd == -EACCES ? fd : 0;

@@ -26,6 +26,9 @@ for line in sys.stdin:
     if verb == "lock":
         held[path] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o640)
         fcntl.lockf(held[path], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    elif verb == "read-lock":
+        held[path] = os.open(path, os.O_RDONLY)
+        fcntl.lockf(held[path], fcntl.LOCK_SH | fcntl.LOCK_NB)
     elif verb == "lock-file":  # of the open file, which has no process
         held[path] = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
         fcntl.fcntl(held[path], 37, struct.pack("hhlli", fcntl.F_WRLCK, 0, 0, 0, 0))
@@ -217,6 +220,15 @@ def test_rule_17_asking_takes_no_lock_and_drops_none(dpkg):
         assert lock_of(dpkg)["pid"] == apt.pid
         apt.do("close", FRONTEND)
         other.do("lock", FRONTEND)  # at once, and though the daemon looks just now
+
+
+def test_rule_17_who_may_only_read_the_lock_holds_nobody(tree):
+    """rpm's is open to everybody; a lock for reading is no package manager's."""
+    tree.put(RPM[0], "", 0o644)
+    with tree.daemon() as d, Holder(tree, RPM[0], verb="read-lock"):
+        tree.plugin("mysql")
+        d.wait_links(world.right_links(["mysql"]))
+        assert "aiting" not in d.log
 
 
 def test_rule_17_it_gives_up_after_a_time_and_says_so(dpkg):
