@@ -166,6 +166,8 @@ int owed_decide(const struct unit_facts *u, const struct snapshot *s, const char
 	}
 	if (r < 0)
 		return r;
+	if (owed_is(&o) && str_eq(u->forbidden, set))
+		o.why = OWED_FORBIDDEN;
 	if (o.why == OWED_NOTHING && u->request_nsec > 0 && u->request_nsec > start_nsec)
 		o.why = OWED_REQUESTED;
 	*ret = o;

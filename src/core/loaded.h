@@ -22,6 +22,7 @@ enum owed_why {
 	OWED_NOTHING,     /* runs, and has loaded just this */
 	OWED_NOT_RUNNING, /* not running: nothing can be owed */
 	OWED_NOT_KNOWN,   /* the unit could not be asked about */
+	OWED_FORBIDDEN,   /* as one of the next two, but a policy leaves it to a person */
 	OWED_SET_CHANGED, /* the record differs; detail names what */
 	OWED_NEWER, /* no record of this start, and something is newer than it; detail names what */
 	OWED_REQUESTED, /* a person asked after the server's start */

@@ -135,6 +135,7 @@ void unit_facts_done(struct unit_facts *u)
 	free(u->invocation);
 	free(u->record);
 	free(u->record_invocation);
+	free(u->forbidden);
 	*u = (struct unit_facts){0};
 }
 

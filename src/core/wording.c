@@ -316,6 +316,11 @@ int wording_owed(const struct unit_facts *u, const struct owed *o, char **ret)
 		buf_add(&b, "the service manager did not answer: ");
 		word_error(&b, u->error);
 		break;
+	case OWED_FORBIDDEN:
+		buf_add(&b, "a policy forbade the reload that is owed (vsmtp-pluginctl reload does "
+			    "it): ");
+		buf_add(&b, o->detail);
+		break;
 	case OWED_SET_CHANGED:
 		buf_add(&b, "a reload is owed, since its start: ");
 		buf_add(&b, o->detail);

@@ -32,6 +32,7 @@ enum ctl_option {
 	CTL_NO_LEGEND = 1 << 8,
 	CTL_ASK_PROGRAM = 1 << 9,
 	CTL_KEEP_FITTING = 1 << 10,
+	CTL_FORBID_RELOAD = 1 << 11,
 };
 
 struct ctl {

@@ -33,6 +33,8 @@ static const struct {
 	{"json", NULL, CTL_JSON, "print JSON (key \"schema\" is its version)"},
 	{"dry-run", NULL, CTL_DRY_RUN, "sync: only show what it would do, as `plan` does"},
 	{"no-reload", NULL, CTL_NO_RELOAD, "sync, enable, disable: ask for no reload"},
+	{"forbid-reload", NULL, CTL_FORBID_RELOAD,
+	 "sync: ask for no reload, and leave this one to a person"},
 	{"plan", "FINGERPRINT", OPT_PLAN, "sync: only if the world is as `plan` saw it"},
 	{"force", NULL, CTL_FORCE, "reload: also if nothing is owed"},
 	{"keep-fitting", NULL, CTL_KEEP_FITTING,
@@ -166,6 +168,7 @@ static int check_options(const struct ctl *c)
 	} some[] = {
 		{CTL_DRY_RUN, "--dry-run"},
 		{CTL_NO_RELOAD, "--no-reload"},
+		{CTL_FORBID_RELOAD, "--forbid-reload"},
 		{CTL_FORCE, "--force"},
 		{CTL_PLAN, "--plan"},
 		{CTL_KEEP_FITTING, "--keep-fitting"},

@@ -13,7 +13,8 @@ static const struct verb verbs[] = {
 	{"status", "", 0, 0, 0, "server, links, what is owed and why", verb_status},
 	{"list", "", 0, 0, 0, "every candidate and every link", verb_list},
 	{"plan", "", 0, 0, 0, "what a pass would do", verb_plan},
-	{"sync", "", 0, 0, CTL_DRY_RUN | CTL_NO_RELOAD | CTL_PLAN | CTL_START_OF | CTL_TIME_LIMIT,
+	{"sync", "", 0, 0,
+	 CTL_DRY_RUN | CTL_NO_RELOAD | CTL_FORBID_RELOAD | CTL_PLAN | CTL_START_OF | CTL_TIME_LIMIT,
 	 "make the links right, and ask for the reload that is owed", verb_sync},
 	{"reload", "", 0, 0, CTL_FORCE, "sync, bring an owed reload about and wait for it",
 	 verb_reload},
@@ -300,9 +301,10 @@ int ctl_doc_units(struct doc *d, const struct units *u)
 		[UNIT_CHANGING] = "changing",     [UNIT_UNKNOWN] = "unknown",
 	};
 	static const char *const whys[OWED_WHY_MAX] = {
-		[OWED_NOTHING] = "nothing",     [OWED_NOT_RUNNING] = "not-running",
-		[OWED_NOT_KNOWN] = "not-known", [OWED_SET_CHANGED] = "set-changed",
-		[OWED_NEWER] = "newer",         [OWED_REQUESTED] = "requested",
+		[OWED_NOTHING] = "nothing",         [OWED_NOT_RUNNING] = "not-running",
+		[OWED_NOT_KNOWN] = "not-known",     [OWED_FORBIDDEN] = "forbidden",
+		[OWED_SET_CHANGED] = "set-changed", [OWED_NEWER] = "newer",
+		[OWED_REQUESTED] = "requested",
 	};
 	struct json_object *units = doc_array(d, d->top, "units");
 

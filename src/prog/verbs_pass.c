@@ -183,6 +183,17 @@ static int look_at_units(struct ctl *c, enum ctl_reload how, struct done *d)
 	return ctl_units(c, now, &d->units);
 }
 
+/* What a policy forbade is served by a start, or by whoever may ask. */
+static int lift_policy(struct ctl *c)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = state_read_text(&c->root, STATE_FILE_FORBIDDEN, &text);
+
+	if (r < 0 || !text || !*text)
+		return r;
+	return state_write_text(&c->root, STATE_FILE_FORBIDDEN, "");
+}
+
 static int record_start(struct ctl *c, struct done *d)
 {
 	const char *invocation = getenv("INVOCATION_ID");
@@ -193,7 +204,9 @@ static int record_start(struct ctl *c, struct done *d)
 		log_msg(LOG_WARNING, "no INVOCATION_ID in the environment: nothing is recorded");
 		return 0;
 	}
-	r = state_record_loaded(&c->root, c->unit, invocation, d->units.set);
+	r = lift_policy(c);
+	if (r >= 0)
+		r = state_record_loaded(&c->root, c->unit, invocation, d->units.set);
 	return r < 0 ? log_errno(LOG_ERR, r, "Cannot record what this start of %s loads", c->unit)
 		     : 0;
 }
@@ -397,6 +410,8 @@ int ctl_pass(struct ctl *c, enum ctl_reload how)
 		r = look_at_units(c, how, &d);
 	if (r >= 0 && c->unit)
 		r = record_start(c, &d);
+	else if (r >= 0 && ctl_has(c, CTL_FORBID_RELOAD))
+		r = state_write_text(&c->root, STATE_FILE_FORBIDDEN, d.units.set);
 	else if (r >= 0 && how == CTL_RELOAD_ASK)
 		r = ask(c, &d);
 	else if (r >= 0 && how == CTL_RELOAD_WAIT)
@@ -410,10 +425,15 @@ int verb_sync(struct ctl *c)
 {
 	if (ctl_has(c, CTL_DRY_RUN))
 		return verb_plan(c);
-	return ctl_pass(c, ctl_has(c, CTL_NO_RELOAD) ? CTL_RELOAD_LEAVE : CTL_RELOAD_ASK);
+	return ctl_pass(c, ctl_has(c, CTL_NO_RELOAD | CTL_FORBID_RELOAD) ? CTL_RELOAD_LEAVE
+									 : CTL_RELOAD_ASK);
 }
 
 int verb_reload(struct ctl *c)
 {
+	int r = lift_policy(c);
+
+	if (r < 0)
+		return log_errno(LOG_ERR, r, "Cannot lift what a policy forbade");
 	return ctl_pass(c, CTL_RELOAD_WAIT);
 }

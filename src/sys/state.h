@@ -63,4 +63,5 @@ int state_write_text(const struct root *r, const char *file, const char *text)
 int state_read_text(const struct root *r, const char *file, char **ret) _must_check_ _nonnull_all_;
 #define STATE_FILE_STATUS "status"
 #define STATE_FILE_LAST_RELOAD "last-reload"
+#define STATE_FILE_FORBIDDEN "reload-forbidden" /* a loaded set; empty: nothing */
 #define STATE_FILE_NEW_DIRECTORY "new-directory"

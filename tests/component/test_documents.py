@@ -228,7 +228,7 @@ def verb_options():
     """{verb: long options that it takes beside the general ones}, from the code."""
     flags = dict(re.findall(r'\{(CTL_\w+), "--([a-z-]+)"\}', source("src/prog/pluginctl.c")))
     table = re.search(r"verbs\[\] = \{(.*?)\n\};", source("src/prog/verbs.c"), re.S)[1]
-    rows = re.findall(r'\{"(\w+)", "[^"]*", \d+, \w+, ([A-Z_| 0]+),', table)
+    rows = re.findall(r'\{"(\w+)", "[^"]*", \d+, \w+,\s+([A-Z_|\s0]+),', table)
     assert len(flags) >= 7 and len(rows) >= 10
     return {verb: {flags[f] for f in re.findall(r"CTL_\w+", taken)} for verb, taken in rows}
 

@@ -277,6 +277,25 @@ static void test_rule_18_who_does_not_run_is_owed_nothing(void **state)
 	end(&c);
 }
 
+static void test_rule_18_what_a_policy_forbade_is_left_to_a_person(void **state)
+{
+	struct scene c;
+
+	UNUSED(state);
+	begin(&c);
+	add(&c, "a.so", "x");
+	record(&c);
+	c.links[0].identity = text("y");
+	assert_int_equal(loaded_set_make(&c.s, &c.u.forbidden), 0);
+	check(&c, OWED_FORBIDDEN, "a.so changed");
+	c.links[0].identity = text("z"); /* another change is another reload */
+	check(&c, OWED_SET_CHANGED, "a.so changed");
+	c.links[0].identity = text("x"); /* back to what it runs with */
+	check(&c, OWED_NOTHING, NULL);
+	free(TAKE_PTR(c.u.forbidden));
+	end(&c);
+}
+
 static void test_rule_18_requests(void **state)
 {
 	struct scene c;
@@ -311,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_rule_18_record_of_another_start_is_none),
 		cmocka_unit_test(test_rule_18_without_record_ctimes_decide),
 		cmocka_unit_test(test_rule_18_who_does_not_run_is_owed_nothing),
+		cmocka_unit_test(test_rule_18_what_a_policy_forbade_is_left_to_a_person),
 		cmocka_unit_test(test_rule_18_requests),
 	};
 
