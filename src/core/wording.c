@@ -261,6 +261,35 @@ int wording_plan_trouble(const struct config *c, const struct snapshot *s, const
 	return buf_take(&b, ret);
 }
 
+int wording_refusal(const struct config *c, const struct snapshot *s, const struct plan *p,
+		    enum refusal refusal, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	switch (refusal) {
+	case REFUSAL_ACTION_NONE:
+		buf_add(&b, "Action=none leaves restarts to the administrator: systemctl restart");
+		break;
+	case REFUSAL_SERVER_ABSENT:
+		buf_add(&b, "there is no program to start: ");
+		buf_escape(&b, c->program);
+		break;
+	case REFUSAL_SERVER_UNTRUSTED:
+		word_trust(&b, &s->server.program.trust);
+		buf_add(&b, "; cure: ");
+		word_trust_cure(&b, c, &s->server.program.trust);
+		break;
+	case REFUSAL_NOT_KNOWN:
+	case REFUSAL_DIRECTORY:
+		return wording_plan_trouble(c, s, p, ret);
+	case REFUSAL_NONE:
+	case REFUSAL_MAX:
+	default:
+		buf_add(&b, "");
+	}
+	return buf_take(&b, ret);
+}
+
 int wording_finding(const struct finding *f, char **ret)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
