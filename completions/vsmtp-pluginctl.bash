@@ -19,7 +19,7 @@ _vsmtp_pluginctl() {
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         return
         ;;
-    --plan | --for | --start-of | --time-limit) return ;;
+    --plan | --for | --start-of | --hook | --time-limit) return ;;
     esac
     local i
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -33,7 +33,7 @@ _vsmtp_pluginctl() {
     done
     case $verb in
     sync) options+=' --dry-run --no-reload --forbid-reload --plan= --start-of= --time-limit=' ;;
-    reload) options+=' --force' ;;
+    reload) options+=' --force --hook= --time-limit=' ;;
     verify) options+=' --for=' ;;
     enable | disable) options+=' --no-reload' ;;
     clean) options+=' --keep-fitting' ;;

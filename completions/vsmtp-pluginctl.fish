@@ -27,7 +27,8 @@ complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from clean' -l keep-fitti
 complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from sync enable disable' -l no-reload -d 'ask for no reload'
 complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from sync' -l plan -x -d 'only if the world is as plan saw it'
 complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from sync' -l start-of -x -d 'record what this start of a unit loads'
-complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from sync' -l time-limit -x -d 'give up after that long'
+complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from reload' -l hook -x -d 'as the ExecReload= of a unit'
+complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from sync reload' -l time-limit -x -d 'give up after that long'
 complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from reload' -l force -d 'also if nothing is owed'
 complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from verify' -l for -x -d 'would it fit that vSMTP'
 

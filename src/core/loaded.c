@@ -168,7 +168,9 @@ int owed_decide(const struct unit_facts *u, const struct snapshot *s, const char
 		return r;
 	if (owed_is(&o) && str_eq(u->forbidden, set))
 		o.why = OWED_FORBIDDEN;
-	if (o.why == OWED_NOTHING && u->request_nsec > 0 && u->request_nsec > start_nsec)
+	/* A policy speaks to scripts: a person may. */
+	if ((o.why == OWED_NOTHING || o.why == OWED_FORBIDDEN) && u->request_nsec > 0 &&
+	    u->request_nsec > start_nsec)
 		o.why = OWED_REQUESTED;
 	*ret = o;
 	return 0;

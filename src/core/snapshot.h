@@ -270,6 +270,7 @@ struct unit_facts {
 	char *record;            /* loaded set recorded at this unit's last start, or NULL */
 	char *record_invocation; /* ... and the start it belongs to */
 	int64_t request_nsec;    /* CLOCK_REALTIME of a person's unserved request, 0 none */
+	bool request_waits;      /* ... who waits for the end of it */
 	char *forbidden;         /* the set whose reload a policy forbade, or NULL */
 };
 

@@ -33,6 +33,7 @@ enum ctl_option {
 	CTL_ASK_PROGRAM = 1 << 9,
 	CTL_KEEP_FITTING = 1 << 10,
 	CTL_FORBID_RELOAD = 1 << 11,
+	CTL_HOOK = 1 << 12,
 };
 
 struct ctl {
@@ -41,7 +42,7 @@ struct ctl {
 	const char *root_directory; /* --root, or NULL */
 	uint64_t fingerprint;       /* --plan */
 	const char *version;        /* --for */
-	const char *unit;           /* --start-of */
+	const char *unit;           /* --start-of, --hook */
 	uint64_t time_limit_usec;   /* --time-limit, 0 none */
 	char **arguments;
 	size_t n_arguments;
@@ -124,3 +125,5 @@ enum ctl_reload {
 	CTL_RELOAD_WAIT,
 };
 int ctl_pass(struct ctl *c, enum ctl_reload how) _must_check_;
+/* `reload --hook=UNIT` (verbs_hook.c). Exit code or -errno. */
+int ctl_reload_hook(struct ctl *c) _must_check_;

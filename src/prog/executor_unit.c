@@ -290,6 +290,7 @@ static enum restart_result act(struct executor *x, struct executor_unit *u,
 static uint64_t step_reload(struct executor *x, struct executor_unit *u,
 			    const struct executor_look *l, size_t i, uint64_t now_usec)
 {
+	const struct unit_owed *o = &l->units.items[i];
 	bool same = str_eq(u->tried_set, l->units.set);
 	enum restart_result result;
 	int r;
@@ -301,10 +302,12 @@ static uint64_t step_reload(struct executor *x, struct executor_unit *u,
 		give_up(u, l, i);
 		return USEC_INFINITY;
 	}
-	if (l->units.items[i].owed.why == OWED_REQUESTED)
+	if (o->owed.why == OWED_REQUESTED && o->unit.request_waits)
 		restart_ask_now(&u->machine, now_usec);
-	else if (u->machine.state == RESTART_IDLE || !str_eq(u->asked_set, l->units.set))
+	else if (u->machine.state == RESTART_IDLE || !str_eq(u->asked_set, l->units.set) ||
+		 u->asked_request != o->unit.request_nsec)
 		restart_ask(&u->machine, now_usec);
+	u->asked_request = o->unit.request_nsec;
 	if (str_replace(&u->asked_set, l->units.set) < 0)
 		return now_usec + CHANGING_POLL_USEC;
 	if (!restart_begin(&u->machine, now_usec))

@@ -18,6 +18,7 @@ struct executor_unit {
 	char *shown; /* escaped */
 	struct restart machine;
 	char *asked_set; /* the set when it was last asked for: another one is news */
+	int64_t asked_request;
 	char *tried_set; /* the set of the last attempt, and how many there were for it */
 	unsigned tries;
 	char *given_up_set; /* not tried again for this set and request, until asked anew */

@@ -6,6 +6,7 @@
 #include "prog/ctl.h"
 #include "prog/log.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <locale.h>
 #include <signal.h>
@@ -18,6 +19,7 @@ enum {
 	OPT_FOR,
 	OPT_START_OF,
 	OPT_TIME_LIMIT,
+	OPT_HOOK,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -44,7 +46,8 @@ static const struct {
 	 "with --root: run that tree's server for its version"},
 	{"no-legend", NULL, CTL_NO_LEGEND, "print no headings"},
 	{"start-of", "UNIT", OPT_START_OF, "sync: record what this start of UNIT loads"},
-	{"time-limit", "SPAN", OPT_TIME_LIMIT, "sync: give up after that long"},
+	{"hook", "UNIT", OPT_HOOK, "reload: as the ExecReload= of UNIT; ask, and do not wait"},
+	{"time-limit", "SPAN", OPT_TIME_LIMIT, "sync, reload: give up after that long"},
 	{"help", NULL, OPT_HELP, "show this"},
 	{"version", NULL, OPT_VERSION, "show the version"},
 };
@@ -123,10 +126,12 @@ static int take_argument(struct ctl *c, int code, const char *argument)
 			       ? 0
 			       : usage("--for=%s is no version (as in 1.1.0)", argument);
 	case OPT_START_OF:
-		c->options |= CTL_START_OF;
+	case OPT_HOOK:
+		c->options |= code == OPT_HOOK ? CTL_HOOK : CTL_START_OF;
 		c->unit = argument;
 		return !*argument || strchr(argument, '/') || !strchr(argument, '.')
-			       ? usage("--start-of=%s is no unit", argument)
+			       ? usage("--%s=%s is no unit", code == OPT_HOOK ? "hook" : "start-of",
+				       argument)
 			       : 0;
 	case OPT_TIME_LIMIT:
 		c->options |= CTL_TIME_LIMIT;
@@ -175,6 +180,7 @@ static int check_options(const struct ctl *c)
 		{CTL_FOR, "--for"},
 		{CTL_START_OF, "--start-of"},
 		{CTL_TIME_LIMIT, "--time-limit"},
+		{CTL_HOOK, "--hook"},
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(some); i++)
@@ -221,6 +227,22 @@ static int parse(struct ctl *c, int argc, char **argv)
 	return r == 0 ? -1 : r;
 }
 
+/* A server that hangs when it is asked for its version must not stay behind in the unit's cgroup:
+ * the manager could take it for the main process. One child at most runs at a time. */
+static void kill_child(void)
+{
+	char text[16] = "";
+	int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+	int pid = 0;
+
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
+		return;
+	for (const char *p = text; *p >= '0' && *p <= '9'; p++)
+		pid = pid * 10 + (*p - '0');
+	if (pid > 1)
+		(void)kill(pid, SIGKILL);
+}
+
 /* Everything a pass does may be cut off anywhere: the next one sees to the rest. */
 static void on_limit(int number)
 {
@@ -228,6 +250,7 @@ static void on_limit(int number)
 	ssize_t n;
 
 	UNUSED(number);
+	kill_child();
 	n = write(STDERR_FILENO, text, sizeof(text) - 1);
 	UNUSED(n);
 	_exit(CTL_FAILED);

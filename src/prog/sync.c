@@ -44,9 +44,20 @@ int pass_look(const struct root *r, struct observer *o, struct pass *ret)
 	return k;
 }
 
+/* A courtesy to who watches the number: a full /run must not stop the links. */
+void pass_count(const struct root *r, const struct pass *p)
+{
+	if (outcome_count(&p->outcome, CHANGE_DONE) > 0)
+		(void)!state_count_change(r);
+}
+
 int pass_apply(const struct root *r, struct pass *p)
 {
-	return apply(r, &p->config, &p->seen, &p->plan, &p->outcome);
+	int k = apply(r, &p->config, &p->seen, &p->plan, &p->outcome);
+
+	if (k >= 0)
+		pass_count(r, p);
+	return k;
 }
 
 int pass_run(const struct root *r, struct observer *o, struct pass *ret)

@@ -35,6 +35,8 @@ int pass_look(const struct root *r, struct observer *o, struct pass *ret)
 	_must_check_ _nonnull_all_;
 /* Does p's plan; the caller holds the lock since before pass_look(). 0 or -errno. */
 int pass_apply(const struct root *r, struct pass *p) _must_check_ _nonnull_all_;
+/* After apply(): if any link was changed, the generation grows. The caller holds the lock. */
+void pass_count(const struct root *r, const struct pass *p) _nonnull_all_;
 /* Both under the lock: the whole of a pass. 0 or -errno. */
 int pass_run(const struct root *r, struct observer *o, struct pass *ret) _must_check_ _nonnull_all_;
 /* Were all changes made, and was everything known? The exit code of a pass: 0, 1, or 4 (DESIGN 5).

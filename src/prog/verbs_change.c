@@ -89,6 +89,8 @@ static int clean_locked(struct ctl *c, struct pass *p)
 		r = apply(&c->root, &p->config, &p->seen, &p->plan, &p->outcome);
 	} else if (r >= 0)
 		r = apply_clean(&c->root, &p->config, &p->seen, &p->outcome);
+	if (r >= 0)
+		pass_count(&c->root, p);
 	if (r == -ENOMEM)
 		return r;
 	return r < 0 ? log_errno(LOG_ERR, r, "Cannot remove the links") : 0;

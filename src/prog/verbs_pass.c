@@ -344,7 +344,7 @@ static int reload_and_wait(struct ctl *c, struct done *d)
 	int r;
 
 	if (ctl_has(c, CTL_FORCE)) {
-		r = state_request_reload(&c->root);
+		r = state_request_reload(&c->root, NULL);
 		if (r < 0)
 			return log_errno(LOG_ERR, r, "Cannot record the request");
 	}
@@ -431,8 +431,11 @@ int verb_sync(struct ctl *c)
 
 int verb_reload(struct ctl *c)
 {
-	int r = lift_policy(c);
+	int r;
 
+	if (ctl_has(c, CTL_HOOK))
+		return ctl_reload_hook(c);
+	r = lift_policy(c);
 	if (r < 0)
 		return log_errno(LOG_ERR, r, "Cannot lift what a policy forbade");
 	return ctl_pass(c, CTL_RELOAD_WAIT);

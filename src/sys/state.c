@@ -12,6 +12,7 @@
 
 #define NAMES STATE_VAR_DIR "/names"
 #define REQUEST STATE_RUN_DIR "/reload-requested"
+#define GENERATION STATE_RUN_DIR "/generation"
 #define FILE_MAX_BYTES ((size_t)64 * 1024 * 1024)
 
 int state_prepare(const struct root *r)
@@ -206,25 +207,25 @@ static int split_record(const char *text, struct unit_facts *u)
 	return u->record_invocation ? str_replace(&u->record, end + 1) : -ENOMEM;
 }
 
-/* A time in nanoseconds, 0 if there is none. */
-static int64_t read_time(const struct root *r, const char *path)
+/* A number (a time in nanoseconds), 0 if there is none. */
+static int64_t read_number(const struct root *r, const char *path)
 {
 	_cleanup_free_ char *text = NULL;
 
 	return fs_read(r, path, 64, &text, NULL) >= 0 ? strtoll(text, NULL, 10) : 0;
 }
 
-static int write_time(const struct root *r, const char *path, int64_t nsec)
+static int write_number(const struct root *r, const char *path, int64_t number)
 {
 	char text[64];
 
-	(void)snprintf(text, sizeof(text), "%" PRId64 "\n", nsec);
+	(void)snprintf(text, sizeof(text), "%" PRId64 "\n", number);
 	return fs_write(r, path, text, 0644, FS_WRITE_VOLATILE);
 }
 
 int state_read_unit(const struct root *r, struct unit_facts *u)
 {
-	_cleanup_free_ char *path = NULL, *served = NULL, *record = NULL;
+	_cleanup_free_ char *path = NULL, *served = NULL, *record = NULL, *requested = NULL;
 	int k = unit_path("loaded", u->name, &path);
 
 	if (k >= 0 && fs_read(r, path, FILE_MAX_BYTES, &record, NULL) >= 0)
@@ -235,9 +236,17 @@ int state_read_unit(const struct root *r, struct unit_facts *u)
 		k = state_read_text(r, STATE_FILE_FORBIDDEN, &u->forbidden);
 	if (k == -ENOMEM)
 		return k;
-	u->request_nsec = read_time(r, REQUEST);
-	k = unit_path("served", u->name, &served);
-	if (k >= 0 && read_time(r, served) >= u->request_nsec)
+	u->request_nsec = read_number(r, REQUEST);
+	k = unit_path("requested", u->name, &requested);
+	if (k >= 0) {
+		int64_t of_unit = read_number(r, requested);
+
+		u->request_waits = u->request_nsec > of_unit;
+		u->request_nsec = MAX(u->request_nsec, of_unit);
+	}
+	if (k >= 0)
+		k = unit_path("served", u->name, &served);
+	if (k >= 0 && read_number(r, served) >= u->request_nsec)
 		u->request_nsec = 0;
 	return k == -ENOMEM ? k : 0;
 }
@@ -257,13 +266,18 @@ int state_record_loaded(const struct root *r, const char *unit, const char *invo
 	return k < 0 ? k : fs_write(r, path, text, 0644, FS_WRITE_VOLATILE);
 }
 
-int state_request_reload(const struct root *r)
+int state_request_reload(const struct root *r, const char *unit)
 {
+	_cleanup_free_ char *path = NULL;
 	struct timespec now;
+	int k = unit ? unit_path("requested", unit, &path) : 0;
 
+	if (k < 0)
+		return k;
 	if (clock_gettime(CLOCK_REALTIME, &now) < 0)
 		return -errno;
-	return write_time(r, REQUEST, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+	return write_number(r, unit ? path : REQUEST,
+			    (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
 }
 
 int state_serve_request(const struct root *r, const char *unit, int64_t request_nsec)
@@ -271,7 +285,12 @@ int state_serve_request(const struct root *r, const char *unit, int64_t request_
 	_cleanup_free_ char *path = NULL;
 	int k = unit_path("served", unit, &path);
 
-	return k < 0 ? k : write_time(r, path, request_nsec);
+	return k < 0 ? k : write_number(r, path, request_nsec);
+}
+
+int state_count_change(const struct root *r)
+{
+	return write_number(r, GENERATION, read_number(r, GENERATION) + 1);
 }
 
 static int text_path(const char *file, char **ret)

@@ -43,13 +43,17 @@ int state_read_unit(const struct root *r, struct unit_facts *u) _must_check_ _no
 int state_record_loaded(const struct root *r, const char *unit, const char *invocation,
 			const char *set) _must_check_ _nonnull_all_;
 
-/* A person wants a reload even if nothing is owed: served once the server has started later than
- * this. 0 or -errno. */
-int state_request_reload(const struct root *r) _must_check_ _nonnull_all_;
+/* A person wants a reload of that unit, or of all and waits for it (NULL), even if nothing is owed:
+ * served once the server has started later than this. 0 or -errno. */
+int state_request_reload(const struct root *r, const char *unit) _must_check_ _nonnull_(1);
 /* The request made at request_nsec is served for this unit though it was not started anew: it has
  * reloaded itself. 0 or -errno. */
 int state_serve_request(const struct root *r, const char *unit, int64_t request_nsec)
 	_must_check_ _nonnull_all_;
+
+/* Links have changed: the file "generation" holds a number that grows, for anybody's path unit. The
+ * caller holds the lock. 0 or -errno. */
+int state_count_change(const struct root *r) _must_check_ _nonnull_all_;
 
 /* A text that is another for another directory at that path, or for none: inode and birth time,
  * since inodes are used again. 0 or -ENOMEM. */

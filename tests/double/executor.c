@@ -58,6 +58,9 @@ int ask_executor(sd_bus_message *m, struct double1 *d)
 	struct unit *u = unit_of(d, EXECUTOR);
 	bool merged = is(u, "activating") || d->queued, hup = !merged && is(u, "active");
 
+	if (strcmp(u->load, "masked") == 0)
+		return sd_bus_reply_method_errorf(m, NAME ".UnitMasked", "Unit %s is masked.",
+						  EXECUTOR);
 	if (!merged)
 		u->job = ++d->last_job;
 	if (merged) {
