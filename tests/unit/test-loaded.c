@@ -288,6 +288,9 @@ static void test_rule_18_what_a_policy_forbade_is_left_to_a_person(void **state)
 	c.links[0].identity = text("y");
 	assert_int_equal(loaded_set_make(&c.s, &c.u.forbidden), 0);
 	check(&c, OWED_FORBIDDEN, "a.so changed");
+	c.u.request_nsec = 200 * SECOND_NSEC; /* who may */
+	check(&c, OWED_REQUESTED, "a.so changed");
+	c.u.request_nsec = 0;
 	c.links[0].identity = text("z"); /* another change is another reload */
 	check(&c, OWED_SET_CHANGED, "a.so changed");
 	c.links[0].identity = text("x"); /* back to what it runs with */
