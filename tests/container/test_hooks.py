@@ -234,13 +234,14 @@ def test_path_unit_survives_a_burst_of_200(path_box):
 
 def test_path_unit_sees_what_came_while_it_was_deaf(path_box):
     """Something comes when the pass has looked, and the unit that made it has not ended."""
+    # No restart, for its start hook would make the links right.
+    path_box.put("/etc/vsmtp-plugind/plugind.conf.d/50-none.conf", "[Plugind]\nAction=none\n", 0o644)
     path_box.stage("late.so", kit.plugin_bytes(tag="late", built_for="1.0.0"))
     late = "/usr/lib/vsmtp/libvsmtp-plugin-late-1.0.0.so"
     drop_in(path_box, ONCE, f"[Service]\nExecStartPost=-/bin/mv /usr/lib/kit-staging/late.so {late}\n")
     path_box.plugin("mysql")
     path_box.wait_links(["late", "mysql"])
-    path_box.wait_peace()
-    assert set(path_box.starts()[-1]["loaded"]) == {"vsmtp-plugin-late.so", "vsmtp-plugin-mysql.so"}
+    path_box.wait_starts(1)
 
 
 def test_path_unit_sees_another_server(path_box):
