@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -195,7 +196,11 @@ def test_time_limit_leaves_no_hanging_server_behind(tree):
                 pass
         return found
 
-    kit.wait_until(lambda: not left(), 5, "the end of it")
+    try:
+        kit.wait_until(lambda: not left(), 5, "the end of it")
+    finally:
+        for p in left():
+            os.kill(int(p.parent.name), signal.SIGKILL)
 
 
 # ---- the generation ----
