@@ -384,24 +384,6 @@ static int add_sources(struct manager *m)
 	return r < 0 ? r : sd_event_source_set_enabled(m->clock, SD_EVENT_OFF);
 }
 
-static int block_signals(void)
-{
-	sigset_t mask;
-
-	/* A lease that is broken announces itself by SIGIO, which would end us. */
-	if (signal(SIGIO, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return -errno;
-	/* Whoever started us may ignore them, and what is ignored does not arrive. */
-	if (signal(SIGHUP, SIG_DFL) == SIG_ERR || signal(SIGTERM, SIG_DFL) == SIG_ERR ||
-	    signal(SIGINT, SIG_DFL) == SIG_ERR)
-		return -errno;
-	(void)sigemptyset(&mask);
-	(void)sigaddset(&mask, SIGHUP);
-	(void)sigaddset(&mask, SIGTERM);
-	(void)sigaddset(&mask, SIGINT);
-	return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
-}
-
 static int become_the_daemon(struct manager *m)
 {
 	int pid = 0, r = state_prepare(m->root);
@@ -417,10 +399,8 @@ static int become_the_daemon(struct manager *m)
 
 static int start(struct manager *m, enum server_flags flags)
 {
-	int r = block_signals();
+	int r = sd_event_default(&m->loop);
 
-	if (r >= 0)
-		r = sd_event_default(&m->loop);
 	if (r >= 0)
 		r = observer_new(m->root, flags, &m->observer);
 	if (r < 0)

@@ -14,5 +14,6 @@
 /* EX_TEMPFAIL: the links directory is new and read-only to this process; a fresh start mends it. */
 #define MANAGER_EXIT_NEW_DIRECTORY 75
 
-/* Runs until a signal ends it. Returns the exit code, or -errno (already logged). */
+/* SIGHUP, SIGTERM and SIGINT must be blocked. Runs until a signal ends it. Returns the exit code,
+ * or -errno (already logged). */
 int manager_run(const struct root *r, enum server_flags flags) _must_check_ _nonnull_all_;

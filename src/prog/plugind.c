@@ -6,6 +6,7 @@
 #include "prog/manager.h"
 
 #include <getopt.h>
+#include <signal.h>
 
 struct args {
 	const char *root;
@@ -71,6 +72,24 @@ static int parse_argv(int argc, char *argv[], struct args *ret)
 	return 1;
 }
 
+static int block_signals(void)
+{
+	static const int taken[] = {SIGHUP, SIGTERM, SIGINT};
+	sigset_t mask;
+
+	/* A lease that is broken announces itself by SIGIO, which would end us. */
+	if (signal(SIGIO, SIG_IGN) == SIG_ERR || signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return -errno;
+	(void)sigemptyset(&mask);
+	for (size_t i = 0; i < ELEMENTSOF(taken); i++) {
+		/* Whoever started us may ignore it, and what is ignored does not arrive. */
+		if (signal(taken[i], SIG_DFL) == SIG_ERR)
+			return -errno;
+		(void)sigaddset(&mask, taken[i]);
+	}
+	return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
+}
+
 int main(int argc, char *argv[])
 {
 	_cleanup_(root_done) struct root root = ROOT_INIT;
@@ -84,6 +103,11 @@ int main(int argc, char *argv[])
 		_cleanup_free_ char *shown = str_escape(args.root ? args.root : "/");
 
 		log_errno(LOG_ERR, r, "Cannot open the root %s", shown ? shown : "");
+		return 1;
+	}
+	r = block_signals();
+	if (r < 0) {
+		log_errno(LOG_ERR, r, "Cannot start");
 		return 1;
 	}
 	r = manager_run(&root, args.flags);
