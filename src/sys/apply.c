@@ -6,6 +6,7 @@
 #include "sys/state.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/random.h>
 
 #define TEMPORARY_TRIES 16
@@ -36,11 +37,15 @@ static int temporary_name(char *name, size_t size)
  * made anew in between is theirs to be looked at again. */
 static bool is_as_seen(int fd, const char *name, const struct link *seen)
 {
-	_cleanup_free_ char *text = NULL;
+	char text[PATH_MAX];
 	struct stat st;
+	ssize_t n;
 
-	return fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == seen->inode &&
-	       fs_readlink(fd, name, &text) >= 0 && strcmp(text, seen->text) == 0;
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_ino != seen->inode)
+		return false;
+	n = readlinkat(fd, name, text, sizeof(text));
+	return n >= 0 && (size_t)n == strlen(seen->text) &&
+	       memcmp(text, seen->text, (size_t)n) == 0;
 }
 
 static int make_link(const struct applier *a, const struct plan_link *p)
@@ -172,21 +177,24 @@ static int apply_link(struct applier *a, const struct plan_link *p)
 }
 
 /* Removes what a killed pass left, if it still is that. */
-static void sweep(struct applier *a, char *const *leftovers)
+static int sweep(struct applier *a, char *const *leftovers)
 {
 	for (; leftovers && *leftovers; leftovers++) {
 		_cleanup_free_ char *text = NULL, *target = NULL;
+		int r = fs_readlink(a->fd, *leftovers, &text);
 
-		if (fs_readlink(a->fd, *leftovers, &text) < 0 ||
-		    path_normalize(a->c->links, text, &target) < 0)
-			continue;
-		for (char **store = a->c->stores; *store; store++)
+		if (r >= 0)
+			r = path_normalize(a->c->links, text, &target);
+		if (r == -ENOMEM)
+			return r;
+		for (char **store = a->c->stores; r >= 0 && *store; store++)
 			if (path_below(target, *store) && unlinkat(a->fd, *leftovers, 0) == 0) {
 				a->out.n_swept++;
 				a->changed = true;
 				break;
 			}
 	}
+	return 0;
 }
 
 /* root:root 0755, as far as we may. */
@@ -306,7 +314,7 @@ int apply(const struct root *r, const struct config *c, const struct snapshot *s
 	if (enter_directory(&a, p->directory)) {
 		for (size_t i = 0; k >= 0 && i < p->n_links; i++)
 			k = apply_link(&a, &p->links[i]);
-		sweep(&a, s->links.leftovers);
+		k = k < 0 ? k : sweep(&a, s->links.leftovers);
 		if (a.changed && fsync(a.fd) < 0)
 			a.out.sync_error = errno;
 	}
