@@ -107,13 +107,16 @@ static int mind_the_clock(struct manager *m, const struct pass *p)
 }
 
 /* A directory that was made after we started lies outside our writable mounts: a fresh start mends
- * that. Once for each such directory, so that one that stays read-only is no restart loop. */
+ * that, before there is something to write. Not while a package manager works, unless it must be:
+ * the fresh start's own pass would not wait. Once for each such directory, so that one that stays
+ * read-only is no restart loop. */
 static int mind_the_sandbox(struct manager *m, const struct pass *p)
 {
 	_cleanup_free_ char *key = NULL, *before = NULL;
 	int r;
 
-	if (!outcome_has_error(&p->outcome, EROFS)) {
+	if (!outcome_has_error(&p->outcome, EROFS) &&
+	    (p->seen.held || !state_directory_read_only(m->root, p->config.links))) {
 		/* In order again: the next new directory is worth a fresh start again. */
 		if (p->plan.directory == PLAN_DIRECTORY_FINE && !m->sandbox_fine && !p->seen.held)
 			m->sandbox_fine =

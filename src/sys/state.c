@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #define NAMES STATE_VAR_DIR "/names"
@@ -338,4 +339,12 @@ int state_directory_key(const struct root *r, const char *path, char **ret)
 		return -ENOMEM;
 	*ret = key;
 	return 0;
+}
+
+int state_directory_read_only(const struct root *r, const char *path)
+{
+	_cleanup_close_ int fd = root_open_path(r, path, O_PATH | O_NOFOLLOW | O_DIRECTORY);
+	struct statvfs st = {0};
+
+	return fd >= 0 && fstatvfs(fd, &st) >= 0 && (st.f_flag & ST_RDONLY) != 0;
 }

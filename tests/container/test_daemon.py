@@ -181,6 +181,18 @@ def test_links_directory_made_anew_is_served_again(box):
     assert box.is_active(harness.DAEMON) and box.is_active("vsmtp")
 
 
+def test_a_links_directory_made_anew_can_be_written_before_that_is_needed(box):
+    """With nothing to do in it: what dangles later must go at once, not after a fresh start."""
+    before = int(box.show(harness.DAEMON, "NRestarts"))
+    box.sh(f"mkdir -m 0755 {kit.LINKS}.new; mv -T {kit.LINKS}.new {kit.LINKS}")  # none is missing meanwhile
+    kit.wait_until(lambda: int(box.show(harness.DAEMON, "NRestarts")) == before + 1, 30, "the fresh start")
+    box.wait_daemon()
+    pid = box.show(harness.DAEMON, "MainPID")
+    box.sh(f"ln -s /usr/lib/vsmtp/libvsmtp-plugin-gone-1.0.0.so {kit.LINKS}/gone.so")
+    kit.wait_until(lambda: box.links() == {}, what="the dangling link's removal")
+    assert box.show(harness.DAEMON, "MainPID") == pid
+
+
 def test_links_directory_removed_alone_comes_back(box):
     box.plugin("mysql")
     box.wait_links(["mysql"])
