@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A booted Debian for each test, with an apt repository in it and nothing of ours installed yet."""
+"""A booted Debian for each test, with an apt repository in it and nothing of ours installed yet.
+
+The suite is the host's own; KIT_SUITE names another. What the tests put in is built on the host, so
+that must not be the newer one."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,6 +17,7 @@ sys.path.insert(0, str(HERE.parent / "container"))
 
 import debs  # noqa: E402
 import harness  # noqa: E402
+import standins  # noqa: E402
 from machine import Machine  # noqa: E402
 
 APT = """\
@@ -21,29 +26,49 @@ APT::Install-Recommends "false";
 Dpkg::Use-Pty "false";
 Acquire::Languages "none";
 """
+APART = ("needrestart", "unattended-upgrades")
 
 
 class Debian:
-    """The image as mmdebstrap made it, and a layer with the repository."""
+    """The image as mmdebstrap made it, and a layer with the releases."""
 
     def __init__(self, image):
         self.fast = image.fast
         self.layer = image.work / "apt"
-        releases = self.layer / "srv/releases"
-        for version in ("1.0.0", "1.1.0"):
-            debs.release(releases / version, version)
-        more = releases / "rebuilt"
-        more.mkdir()
-        debs.plugin(more, "a", "1.0.0", "A", revision=2, tag="another build")
-        debs.plugin(more, "b", "1.0.0", "B", revision=2)
-        debs.index(more)
-        (self.layer / "etc/apt/apt.conf.d").mkdir(parents=True)
-        (self.layer / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/repo ./\n")
-        (self.layer / "etc/apt/apt.conf.d/90kit").write_text(APT)
+        self.releases = self.layer / "srv/releases"
+        self.releases.mkdir(parents=True)
+        debs.all_releases(self.releases)
+        self._write("etc/apt/sources.list", "deb [trusted=yes] file:/srv/repo ./\n")
+        self._write("etc/apt/apt.conf.d/90kit", APT)
+        self._write("etc/dpkg/dpkg.cfg.d/kit", "status-logger=/usr/sbin/kit-mark dpkg\n")
+        self._write("usr/sbin/kit-mark", standins.MARK, 0o755)
+        self._readable()
+        self.layers = [self.layer, image.base]
+
+    def _write(self, name, text, mode=0o644):
+        path = self.layer / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+
+    def _readable(self):
         for path in self.layer.rglob("*"):
             if path.is_dir():
                 path.chmod(0o755)
-        self.layers = [self.layer, image.base]
+
+    def release_with_fillers(self, version):
+        """Made for those that ask for it: two hundred packages take a while."""
+        directory = self.releases / f"many-{debs.package_form(version)}"
+        if not directory.exists():
+            shutil.copytree(self.releases / debs.package_form(version), directory)
+            debs.fillers(directory, version)
+            debs.index(directory)
+            self._readable()
+        return directory.name
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "tenfold: the same ten times over, and what else takes long")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -54,14 +79,14 @@ def pytest_runtest_makereport(item, call):
     if report.failed and box and box.leader and call.when == "call":
         report.sections.append(("journal", box.journal("-b", "-u", "vsmtp*")[-12000:]))
         report.sections.append(("starts", "\n".join(map(str, box.starts()))[-3000:]))
-        report.sections.append(("dpkg", box.run("tail", "-n", "80", "/var/log/dpkg.log", check=False).out))
+        report.sections.append(("transaction", str(box.recorded)[-20000:]))
         report.sections.append(("links", str(box.links())[:3000]))
 
 
 @pytest.fixture(scope="session")
 def debian():
     try:
-        image = harness.Image(install=False)
+        image = harness.Image(install=False, more=("inotify-tools",), apart=APART)
     except harness.CannotBoot as why:
         if os.environ.get("KIT_CONTAINERS") == "must":
             pytest.fail(f"no container can be booted here: {why}")
@@ -84,7 +109,16 @@ def machine(debian, request):
 @pytest.fixture
 def running(machine):
     """vSMTP, plugin a and the kit are installed and run; all is at peace: one start so far."""
-    machine.apt("install", "vsmtp", "vsmtp-plugin-a", "vsmtp-plugind")
+    machine.install("vsmtp", "vsmtp-plugin-a", "vsmtp-plugind")
+    machine.wait_starts(1)
+    machine.in_order()
+    return machine
+
+
+@pytest.fixture
+def full(machine):
+    """The same with all three plugins."""
+    machine.install("vsmtp", "vsmtp-plugin-a", "vsmtp-plugin-b", "vsmtp-plugin-c", "vsmtp-plugind")
     machine.wait_starts(1)
     machine.in_order()
     return machine
