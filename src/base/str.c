@@ -322,3 +322,19 @@ uint64_t str_hash(uint64_t state, const void *data, size_t len)
 	}
 	return state;
 }
+
+size_t str_lower_bound(const void *items, size_t n, size_t size, size_t offset, const char *key)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		const char *const *text = (const void *)((const char *)items + mid * size + offset);
+
+		if (strcmp(*text, key) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}

@@ -65,6 +65,10 @@ char *str_escape(const char *s);
 /* Undoes str_escape. -EINVAL if the text is none, -ENOMEM. */
 int str_unescape(const char *s, size_t len, char **ret) _must_check_ _nonnull_all_;
 
+/* In n items of that size, sorted by the text that the pointer at `offset` in each leads to: the
+ * position of the first whose text is not below `key`. */
+size_t str_lower_bound(const void *items, size_t n, size_t size, size_t offset, const char *key);
+
 /* 64-bit FNV-1a, continued from `state` (start with STR_HASH_INIT). Not for hostile collisions. */
 #define STR_HASH_INIT 0xcbf29ce484222325ULL
 uint64_t str_hash(uint64_t state, const void *data, size_t len);

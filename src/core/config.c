@@ -188,17 +188,8 @@ int config_finish(struct config *c)
  * Returns where the key is or belongs. */
 static size_t plugin_position(const struct config *c, const char *key)
 {
-	size_t low = 0, high = c->n_plugins;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (strcmp(c->plugins[middle].key, key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return str_lower_bound(c->plugins, c->n_plugins, sizeof(*c->plugins),
+			       offsetof(struct config_plugin, key), key);
 }
 
 const struct config_plugin *config_find_plugin(const struct config *c, const char *key)

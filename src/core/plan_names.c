@@ -7,17 +7,9 @@
 static size_t first_remembered(const struct planner *pl, const char *key)
 {
 	const struct remembered_names *r = &pl->s->names;
-	size_t low = 0, high = r->n;
 
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (strcmp(r->items[mid].key, key) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return str_lower_bound(r->items, r->n, sizeof(*r->items), offsetof(struct remembered, key),
+			       key);
 }
 
 #define FOREACH_REMEMBERED(m, pl, k) \

@@ -21,11 +21,6 @@ static const char *const directories[] = {
 
 #define MAIN_FILE "plugind.conf"
 
-const char *conf_directory(size_t i)
-{
-	return i < ELEMENTSOF(directories) ? directories[i] : NULL;
-}
-
 int conf_visit(const struct root *r, fs_visit_fn visit, void *userdata)
 {
 	for (size_t i = 0; i < ELEMENTSOF(directories); i++) {

@@ -16,9 +16,8 @@
 int conf_load(const struct root *r, struct config *ret, struct config_remarks *remarks)
 	_must_check_ _nonnull_all_;
 
-/* The directories whose entries decide what is read, all to be watched; NULL past the end. */
-const char *conf_directory(size_t i);
-/* Has them visited, for what happens to their entries that matter. 0 or -errno. */
+/* Has the directories visited whose entries decide what is read, for what happens to those that
+ * matter. 0 or -errno. */
 int conf_visit(const struct root *r, fs_visit_fn visit, void *userdata)
 	_must_check_ _nonnull_(1, 2);
 

@@ -137,15 +137,6 @@ int world_note(struct world *w, const struct world_item *item)
 
 size_t world_first(const struct world *w, const char *key)
 {
-	size_t low = 0, high = w->n_sorted;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (strcmp(w->items[mid].key, key) < 0)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
+	return str_lower_bound(w->items, w->n_sorted, sizeof(*w->items),
+			       offsetof(struct world_item, key), key);
 }

@@ -278,16 +278,44 @@ static void test_links_stay_inside_the_root(void **state)
 	world_done(&w);
 }
 
+/* Each directory of drop-ins where its entries are looked at, each plugind.conf where its name is.
+ */
+static int note_visit(void *userdata, int fd, const char *dir, const char *next, bool moves)
+{
+	char ***seen = userdata;
+	char text[256];
+
+	UNUSED(moves);
+	assert_true(fd >= 0);
+	if (next && strcmp(next, "plugind.conf") != 0)
+		return 0;
+	snprintf(text, sizeof(text), "%s%s%s", dir, next ? "/" : "", next ? next : "");
+	return strv_add(seen, text);
+}
+
 static void test_rule_16_directories_to_watch(void **state)
 {
 	static const char *const all[] = {ETC, ETC "/plugind.conf.d", RUN, RUN "/plugind.conf.d",
 					  LIB, LIB "/plugind.conf.d"};
+	_cleanup_strv_ char **seen = NULL;
+	struct world w;
 
 	UNUSED(state);
-	for (size_t i = 0; i < ELEMENTSOF(all); i++)
-		assert_string_equal(conf_directory(i), all[i]);
-	assert_null(conf_directory(ELEMENTSOF(all)));
-	assert_null(conf_directory(SIZE_MAX));
+	world_make(&w);
+	for (size_t i = 0; i < ELEMENTSOF(all); i++) {
+		_cleanup_free_ char *file = NULL;
+
+		assert_true(asprintf(&file, "%s/plugind.conf", all[i]) > 0);
+		put(&w, file, "");
+	}
+	assert_int_equal(conf_visit(&w.root, note_visit, &seen), 0);
+	for (size_t i = 0; i < ELEMENTSOF(all); i++) {
+		_cleanup_free_ char *file = NULL;
+
+		assert_true(asprintf(&file, "%s/plugind.conf", all[i]) > 0);
+		assert_true(strv_has(seen, i % 2 ? all[i] : file));
+	}
+	world_done(&w);
 }
 
 static int enabled(struct world *w, const char *key)
