@@ -14,6 +14,7 @@ their own in which the host's libraries, the bus and the build directory are bou
 import os
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -54,10 +55,15 @@ class Bus:
         self.processes = []
         (self.dir / "conf").write_text(CONFIG.format(address=self.address))
         self._spawn("dbus-daemon", "--nofork", f"--config-file={self.dir}/conf")
-        kit.wait_until((self.dir / "bus").exists, what="the bus")
+        kit.wait_until(self._answers, what="the bus")
         if manager:
             self._spawn(DOUBLE, self.log_path, *lines)
             self.wait("ready")
+
+    def _answers(self):
+        """The socket is there a little before anybody listens."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.dir / "bus")) == 0
 
     def _spawn(self, *argv):
         self.processes.append(

@@ -83,11 +83,20 @@ static void await_line(const struct bench *b, const char *line)
 	}
 }
 
+/* The socket is there a little before anybody listens. */
+static bool answers(const char *path)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	return fd >= 0 && connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0;
+}
+
 static void start_bus(struct bench *b)
 {
 	char conf[128], arg[160];
 	FILE *f;
-	struct stat st;
 
 	(void)snprintf(conf, sizeof(conf), "%s/conf", b->dir);
 	(void)snprintf(arg, sizeof(arg), "--config-file=%s", conf);
@@ -100,7 +109,7 @@ static void start_bus(struct bench *b)
 		b->address);
 	(void)fclose(f);
 	b->bus = spawn((char *[]){(char[]){"dbus-daemon"}, (char[]){"--nofork"}, arg, NULL});
-	for (int i = 0; stat(strchr(b->address, '/'), &st) < 0; i++) {
+	for (int i = 0; !answers(strchr(b->address, '/')); i++) {
 		assert_true(i < 4000);
 		assert_int_equal(waitpid(b->bus, NULL, WNOHANG), 0);
 		nap();
