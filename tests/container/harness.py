@@ -68,26 +68,33 @@ def suite():
     return os.environ.get("KIT_SUITE") or (found[1] if found else "bookworm")
 
 
-def image_tar(more=(), apart=()):
-    """The cached image, made if it is not there.
+def recipe(more=(), apart=()):
+    """Options of mmdebstrap for an image.
 
     more    names of further packages to install
     apart   names of packages to have at hand, with what they depend on, as /srv/apart/NAME/*.deb
     """
-    recipe = ["--variant=minbase", f"--include={','.join([*PACKAGES, *more])}"]
+    options = ["--variant=minbase", f"--include={','.join([*PACKAGES, *more])}"]
     for name in apart:
-        recipe.append(
-            f'--customize-hook=APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get -y --no-install-recommends --download-only install {name} '
-            f'&& mkdir -p "$1/srv/apart/{name}" && mv "$1"/var/cache/apt/archives/*.deb "$1/srv/apart/{name}/"'
+        options.append(
+            '--customize-hook=APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get -y --no-install-recommends'
+            f' --download-only install {name} && mkdir -p "$1/srv/apart/{name}"'
+            f' && mv "$1"/var/cache/apt/archives/*.deb "$1/srv/apart/{name}/"'
         )
-    name = hashlib.sha256(" ".join([*recipe, suite()]).encode()).hexdigest()[:16]
+    return options
+
+
+def image_tar(options=None):
+    """The cached image of that recipe (options of mmdebstrap), made if it is not there."""
+    options = options or recipe()
+    name = hashlib.sha256(" ".join([*options, suite()]).encode()).hexdigest()[:16]
     cache = Path(os.environ.get("KIT_CACHE", "/var/cache/vsmtp-kit-tests"))
     cache.mkdir(parents=True, exist_ok=True)
     tar = cache / f"{suite()}-{name}.tar"
     if not tar.exists():
         temporary = cache / f".{tar.name}.{os.getpid()}.tar"
         done = subprocess.run(
-            ["mmdebstrap", *recipe, suite(), temporary], capture_output=True, text=True
+            ["mmdebstrap", *options, suite(), temporary], capture_output=True, text=True
         )
         if done.returncode != 0:
             temporary.unlink(missing_ok=True)
@@ -99,7 +106,7 @@ def image_tar(more=(), apart=()):
 class Image:
     """The two lower layers, and a tmpfs for all that containers write."""
 
-    def __init__(self, install=True, **recipe):
+    def __init__(self, install=True, options=None):
         for need in ("mmdebstrap", "systemd-nspawn", "nsenter", "mount"):
             if not shutil.which(need):
                 raise CannotBoot(f"{need} is not installed")
@@ -107,7 +114,7 @@ class Image:
             raise CannotBoot("not root")
         if not Path("/proc/self/mountinfo").exists() or not _cgroup_tops():
             raise CannotBoot("no /proc or no cgroup file system: a bare chroot?")
-        tar = image_tar(**recipe)
+        tar = image_tar(options)
         self.work = Path(tempfile.mkdtemp(prefix="kit-boxes-", dir="/var/tmp"))
         self.base = self.work / "base"
         self.top = self.work / "top"

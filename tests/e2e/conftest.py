@@ -86,7 +86,7 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session")
 def debian():
     try:
-        image = harness.Image(install=False, more=("inotify-tools",), apart=APART)
+        image = harness.Image(install=False, options=harness.recipe(more=("inotify-tools",), apart=APART))
     except harness.CannotBoot as why:
         if os.environ.get("KIT_CONTAINERS") == "must":
             pytest.fail(f"no container can be booted here: {why}")

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The roots that the gates work in, of the host's suite, kept in KIT_CACHE as the containers' image is.
+
+    python3 tests/gates/roots.py bare|testbed|cross     prints the tar's path; makes it if need be
+"""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SOURCE = HERE.parents[1]
+sys.path[:0] = [str(SOURCE / "tests/lib"), str(SOURCE / "tests/container")]
+
+import harness  # noqa: E402
+
+
+def declared():
+    """What the tests of debian/tests depend on, without the package itself."""
+    text = (SOURCE / "debian/tests/control").read_text()
+    found = {name.strip() for line in re.findall(r"^Depends:(.*)$", text, re.M) for name in line.split(",")}
+    return sorted(found - {"@"})
+
+
+def bare():
+    return ["--variant=minbase"]
+
+
+def testbed():
+    """Boots, and has what the tests declare and nothing more, so what they forgot to declare fails.
+    autopkgtest itself wants apt-utils and dpkg-dev."""
+    packages = "systemd systemd-sysv dbus apt-utils dpkg-dev libelf1 libjson-c5 libsmartcols1".split()
+    return ["--variant=minbase", f"--include={','.join(packages + declared())}"]
+
+
+def cross():
+    """Native tools, and of arm64 what debian/control asks for: a Build-Depends that cannot be had for
+    another architecture fails here."""
+    control = (SOURCE / "debian/control").read_text()
+    wanted = re.search(r"^Build-Depends:.*\n(?: .*\n)*", control, re.M)[0]
+    stub = "Source: wanted\nMaintainer: nobody <nobody@vsmtp-plugind.invalid>\n%s\nPackage: wanted\nArchitecture: any\n"
+    script = (
+        'set -e; mkdir -p "$1/tmp/wanted/debian"; printf %s ' + shlex.quote(stub % wanted)
+        + ' >"$1/tmp/wanted/debian/control"; chroot "$1" sh -ec "cd /tmp/wanted;'
+        + ' apt-get -q -y --no-install-recommends --host-architecture arm64 build-dep ./"; rm -r "$1/tmp/wanted"'
+    )
+    return [
+        "--variant=buildd",
+        "--architectures=amd64,arm64",
+        "--include=crossbuild-essential-arm64,fakeroot,file,qemu-user-static",
+        f"--customize-hook={script}",
+    ]
+
+
+if __name__ == "__main__":
+    kinds = {"bare": bare, "testbed": testbed, "cross": cross}
+    if len(sys.argv) != 2 or sys.argv[1] not in kinds:
+        sys.exit(__doc__)
+    try:
+        print(harness.image_tar(kinds[sys.argv[1]]()))
+    except harness.CannotBoot as why:
+        sys.exit(str(why))
