@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The roots that the gates work in, of the host's suite, kept in KIT_CACHE as the containers' image is.
 
-    python3 tests/gates/roots.py bare|testbed|cross     prints the tar's path; makes it if need be
+    python3 tests/gates/roots.py bare|booted|testbed|cross     prints the tar's path; makes it if need be
 """
 
 import re
@@ -54,7 +54,7 @@ def cross():
 
 
 if __name__ == "__main__":
-    kinds = {"bare": bare, "testbed": testbed, "cross": cross}
+    kinds = {"bare": bare, "booted": lambda: harness.RECIPE, "testbed": testbed, "cross": cross}
     if len(sys.argv) != 2 or sys.argv[1] not in kinds:
         sys.exit(__doc__)
     try:
