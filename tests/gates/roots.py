@@ -54,7 +54,7 @@ def cross():
 
 
 if __name__ == "__main__":
-    kinds = {"bare": bare, "booted": lambda: harness.RECIPE, "testbed": testbed, "cross": cross}
+    kinds = {"bare": bare, "booted": harness.recipe, "testbed": testbed, "cross": cross}
     if len(sys.argv) != 2 or sys.argv[1] not in kinds:
         sys.exit(__doc__)
     try:
