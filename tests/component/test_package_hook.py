@@ -32,6 +32,12 @@ def test_configure_shows_the_plan_once_and_makes_the_links(image):
     assert "what will be done" not in hook(image, "configure", "0.0.9").out
 
 
+def test_installed_finds_out_by_itself_whether_it_is_the_first_time(image):
+    assert "what will be done in the links directory" in hook(image, "installed").out
+    assert set(image.links()) == {"vsmtp-plugin-mysql.so"}
+    assert "what will be done" not in hook(image, "installed").out
+
+
 def test_triggered_makes_the_links_and_remove_keeps_what_fits(image):
     assert hook(image, "triggered").code == 0
     before = image.links()
@@ -41,7 +47,7 @@ def test_triggered_makes_the_links_and_remove_keeps_what_fits(image):
     assert image.links() == before
 
 
-@pytest.mark.parametrize("verb", ["configure", "triggered", "remove"])
+@pytest.mark.parametrize("verb", ["configure", "installed", "triggered", "remove"])
 def test_a_command_that_fails_breaks_no_package_operation(tree, tmp_path, verb):
     broken = tmp_path / "bin"
     broken.mkdir()
