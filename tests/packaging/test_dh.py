@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""dh_vsmtp_plugin from the source tree, over the table of cases and on its own."""
+
+import os
+import shutil
+import subprocess
+
+import cases
+import kit
+import pytest
+
+HELPER = kit.SOURCE / "scripts/debhelper/dh_vsmtp_plugin"
+INSTALLER = kit.SOURCE / "scripts/vsmtp-plugin-install"
+CROSS = kit.SOURCE / "scripts/debhelper/verify-cross"
+ALL = cases.load()
+
+CONTROL = """\
+Source: kit-case
+Section: mail
+Priority: optional
+Maintainer: nobody <nobody@vsmtp-plugind.invalid>
+Standards-Version: 4.6.2
+Build-Depends: {build_depends}
+
+Package: kit-case
+Architecture: any
+Depends: {depends}
+Provides: ${{vsmtp:Provides}}
+Description: a case
+ Of the tests.
+"""
+CHANGELOG = """\
+kit-case ({version}) unstable; urgency=low
+
+  * A case.
+
+ -- nobody <nobody@vsmtp-plugind.invalid>  Sun, 22 Nov 2026 00:00:00 +0000
+"""
+
+
+# In place of that of a cross toolchain: hides the foreign machine from the one that is here.
+OBJCOPY = """\
+#!/usr/bin/python3
+import subprocess, sys
+def machine(code):
+    with open(sys.argv[-1], "r+b") as file:
+        file.seek(18)
+        before = file.read(2)
+        file.seek(18)
+        file.write(code)
+    return before
+own = open("/bin/sh", "rb").read(20)[18:]
+before = machine(own)
+status = subprocess.run(["objcopy", *sys.argv[1:]]).returncode
+machine(before)
+sys.exit(status)
+"""
+
+
+class Source:
+    """A source package without any code: what is built lies there already."""
+
+    def __init__(self, path, version="9.9.9-1", more="", build_depends="", depends="${vsmtp:Depends}"):
+        self.path = path
+        (path / "debian").mkdir(parents=True)
+        build_depends = ", ".join(filter(None, ["debhelper-compat (= 13)", build_depends]))
+        self.write("control", CONTROL.format(build_depends=build_depends, depends=depends) + more)
+        self.write("changelog", CHANGELOG.format(version=version))
+
+    def write(self, name, text):
+        (self.path / "debian" / name).write_text(text)
+
+    def put(self, file, kind="good"):
+        path = self.path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(cases.contents(kind, tag=file))
+
+    def run(self, *argv, **environment):
+        tools = kit.scratch() / "tools"
+        tools.mkdir(exist_ok=True)
+        if not (tools / "vsmtp-pluginctl").exists():
+            (tools / "vsmtp-pluginctl").symlink_to(kit.program("vsmtp-pluginctl"))
+        env = kit.environment(
+            VSMTP_PLUGIN_INSTALL=INSTALLER, VSMTP_PLUGIN_VERIFY_CROSS=CROSS, HOME="/root", **environment
+        )
+        env["PATH"] = f"{tools}:{env['PATH']}"
+        return kit.run(*argv, cwd=self.path, env=env)
+
+    def install(self, *options, **environment):
+        return self.run("perl", HELPER, *options, **environment)
+
+    def files(self, package="kit-case"):
+        root = self.path / "debian" / package
+        return sorted("/" + str(p.relative_to(root)) for p in root.rglob("*.so"))
+
+    def declares(self, package="kit-case"):
+        """As the package's control file says it, once dh_gencontrol has written that."""
+        done = self.run("dh_gencontrol", f"-p{package}")
+        assert done.code == 0, done
+        text = (self.path / "debian" / package / "DEBIAN/control").read_text()
+        fields = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line and line[0] != " ")
+        return cases.neutral_deb(fields)
+
+
+def one_error(done, start):
+    assert done.code != 0, done
+    lines = [line for line in done.err.splitlines() if "error: " in line]
+    assert len(lines) == 1 and f"error: {start}" in lines[0] and "; cure: " in lines[0], done
+    return lines[0]
+
+
+@pytest.fixture
+def source(tmp_path):
+    return Source(tmp_path / "source")
+
+
+@pytest.mark.parametrize("case", ALL, ids=[case.name for case in ALL])
+def test_case(source, case):
+    case.put_files(source.path)
+    source.write("vsmtp-plugins", "".join(f"{file} {name or ''}\n" for _, file, name in case.files))
+    options = [f"--vsmtp-version={case.version}"] + ["--layout=versioned-dir"] * (case.layout == "B")
+    done = source.install(*options)
+    if case.error:
+        assert done.code != 0
+        case.check_error(done.out + done.err)
+        return
+    assert done.code == 0, done
+    assert source.files() == case.paths
+    assert source.declares() == case.declares
+    for path in case.paths:
+        installed = source.path / "debian/kit-case" / path.lstrip("/")
+        assert installed.stat().st_mode & 0o7777 == 0o644
+        cases.check_note(installed, case.declares[-1].split()[-1].replace("~", "-"))
+
+
+@pytest.mark.parametrize(
+    "build_depends, version, options, wanted",
+    [
+        ("vsmtp-dev (= 2.2.1-3), vsmtp (>= 1.0.0)", "9.9.9-1", (), "2.2.1"),
+        ("vsmtp-dev (>= 1:2.3.0~rc.1-1~)", "9.9.9-1", (), "2.3.0-rc.1"),
+        ("vsmtp (>= 2.0.0), vsmtp (= 2.2.1)", "9.9.9-1", (), "2.2.1"),
+        ("vsmtp (>= 2.2.1~) <!nocheck> | other", "9.9.9-1", (), "2.2.1"),
+        ("vsmtp (<< 3)", "1:2.2.1+dfsg-1~bpo12+1", (), "2.2.1"),
+        ("", "2.2.1~rc.1", (), "2.2.1-rc.1"),
+        ("vsmtp-dev (= 2.2.1-3)", "9.9.9-1", ("--vsmtp-version=1.0.0",), "1.0.0"),
+    ],
+)
+def test_where_the_version_comes_from(tmp_path, build_depends, version, options, wanted):
+    source = Source(tmp_path / "source", version, build_depends=build_depends)
+    source.put("target/release/libvsmtp_plugin_a.so")
+    done = source.install(*options)
+    assert done.code == 0, done
+    assert f"dh_vsmtp_plugin: for vSMTP {wanted}" in done.out.replace("+dfsg", "")
+    assert source.files() == [f"/usr/lib/vsmtp/libvsmtp-plugin-a-{wanted}.so"]
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "target/release/libvsmtp_plugin_my_sql.so",
+        "target/x86_64-unknown-linux-gnu/release/libvsmtp_plugin_my_sql.so",
+        "debian/tmp/usr/lib/x86_64-linux-gnu/vsmtp/libvsmtp_plugin_my_sql.so",
+        "libvsmtp-plugin-my_sql.so",
+        "obj-x86_64-linux-gnu/src/libvsmtp-plugin-my_sql.so",
+    ],
+)
+def test_what_is_built_at_a_usual_place_is_found(source, file):
+    source.put(file)
+    source.put("target/release/deps/libvsmtp_plugin_my_sql.so")
+    source.put("target/release/libother.so")
+    done = source.install("--vsmtp-version=1.0.0")
+    assert done.code == 0, done
+    assert source.files() == ["/usr/lib/vsmtp/libvsmtp-plugin-my_sql-1.0.0.so"]
+
+
+def test_nothing_built_is_an_error(source):
+    one_error(source.install("--vsmtp-version=1.0.0"), "debian/vsmtp-plugins: missing: ")
+
+
+def test_two_that_may_be_one_plugin_are_not_guessed_at(source):
+    source.put("target/release/libvsmtp_plugin_my_sql.so")
+    source.put("target/release/libvsmtp-plugin-my-sql.so")
+    one_error(source.install("--vsmtp-version=1.0.0"), "target/release/libvsmtp_plugin_my_sql.so: ambiguous: ")
+
+
+def test_wildcards_comments_and_debian_tmp(source):
+    source.put("debian/tmp/usr/lib/vsmtp/libvsmtp_plugin_a.so")
+    source.put("out/libvsmtp_plugin_b.so")
+    source.write("vsmtp-plugins", "# both\nusr/lib/vsmtp/*.so\n\nout/*_b.so bee\n")
+    done = source.install("--vsmtp-version=1.0.0")
+    assert done.code == 0, done
+    assert source.files() == [f"/usr/lib/vsmtp/libvsmtp-plugin-{n}-1.0.0.so" for n in ("a", "bee")]
+
+
+def test_several_packages_each_with_its_plugin(tmp_path):
+    more = (
+        "\nPackage: kit-other\nArchitecture: any\nDepends: ${vsmtp:Depends}\nProvides: ${vsmtp:Provides}\n"
+        "Description: another case\n Of the tests.\n\nPackage: kit-doc\nArchitecture: all\nDescription: none\n None.\n"
+    )
+    source = Source(tmp_path / "source", more=more)
+    source.put("a.so")
+    source.put("b.so")
+    source.write("kit-case.vsmtp-plugins", "a.so a\n")
+    source.write("kit-other.vsmtp-plugins", "b.so b\n")
+    done = source.install("--vsmtp-version=1.0.0")
+    assert done.code == 0, done
+    assert source.files() == ["/usr/lib/vsmtp/libvsmtp-plugin-a-1.0.0.so"]
+    assert source.files("kit-other") == ["/usr/lib/vsmtp/libvsmtp-plugin-b-1.0.0.so"]
+    assert "provides vsmtp-plugin-b = 1.0.0" in source.declares("kit-other")
+    assert not (source.path / "debian/kit-doc").exists()
+    assert source.install("--vsmtp-version=1.0.0", "-i").code == 0
+
+
+def test_run_again_declares_the_last_version_only(source):
+    source.put("target/release/libvsmtp_plugin_a.so")
+    assert source.install("--vsmtp-version=1.0.0").code == 0
+    shutil.rmtree(source.path / "debian/kit-case")
+    assert source.install("--vsmtp-version=1.1.0").code == 0
+    assert source.declares() == [
+        "provides vsmtp-plugin-a = 1.1.0",
+        "requires vsmtp < 1.1.0.0~",
+        "requires vsmtp >= 1.1.0",
+    ]
+
+
+def test_a_package_that_forgets_the_dependency_is_not_built(tmp_path):
+    source = Source(tmp_path / "source", depends="${misc:Depends}")
+    source.put("target/release/libvsmtp_plugin_a.so")
+    said = one_error(source.install("--vsmtp-version=1.0.0"), "debian/control: no-depends: ")
+    assert "${vsmtp:Depends}" in said
+
+
+def test_unknown_layout(source):
+    source.put("target/release/libvsmtp_plugin_a.so")
+    one_error(source.install("--layout=flat"), "--layout=flat: ")
+
+
+@pytest.mark.parametrize(
+    "kind, code",
+    [("other-machine", None), ("good", "wrong-machine"), ("text", "not-elf")],
+)
+def test_cross_building_judges_for_the_other_machine(source, kind, code):
+    this = subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip()
+    asked = ["dpkg-architecture", f"-a{'amd64' if this == 'arm64' else 'arm64'}"]
+    said = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    other = dict(line.split("=", 1) for line in said.splitlines())
+    source.put("target/release/libvsmtp_plugin_a.so", kind)
+    objcopy = source.path / f"{other['DEB_HOST_GNU_TYPE']}-objcopy"
+    objcopy.write_text(OBJCOPY)
+    objcopy.chmod(0o755)
+    done = source.install("--vsmtp-version=1.0.0", PATH=f"{source.path}:{os.environ['PATH']}", **other)
+    if code:
+        one_error(done, f"target/release/libvsmtp_plugin_a.so: {code}: ")
+    else:
+        assert done.code == 0, done
+        assert source.files() == ["/usr/lib/vsmtp/libvsmtp-plugin-a-1.0.0.so"]
+
+
+def test_the_two_relations_admit_just_one_vsmtp():
+    """What the pair means to dpkg, for versions that a vsmtp package may have."""
+    def fits(version, v):
+        return all(
+            subprocess.run(["dpkg", "--compare-versions", version, operator, bound]).returncode == 0
+            for operator, bound in (("ge", v), ("lt", f"{v}.0~"))
+        )
+
+    for version in ("2.2.1", "2.2.1-1", "2.2.1-1+b2", "2.2.1+dfsg-1", "2.2.1-0ubuntu1", "2.2.1-1~bpo12+1"):
+        assert fits(version, "2.2.1"), version
+    for version in ("2.2.0-1", "2.2.1~rc.1-1", "2.2.2-1", "2.2.10-1", "2.3.0~rc.1-1", "2.2.1~~-1"):
+        assert not fits(version, "2.2.1"), version
+    assert fits("2.3.0~rc.1-1", "2.3.0~rc.1")
+    for version in ("2.3.0~rc.10-1", "2.3.0~rc.2-1", "2.3.0-1", "2.3.0~beta.9-1"):
+        assert not fits(version, "2.3.0~rc.1"), version
