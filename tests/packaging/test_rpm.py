@@ -90,7 +90,6 @@ def declares(package):
     for option, word in (("--requires", "requires"), ("--provides", "provides")):
         for line in query(package, option):
             for relation in line.strip("()").split(" with "):
-                # The package of the case declares itself, too.
                 if relation.startswith("vsmtp"):
                     found.add(f"{word} {relation}")
     return sorted(found)
@@ -175,6 +174,8 @@ def test_the_rich_requirement_admits_just_one_vsmtp(version, inside):
     """What the pair means to rpm, for versions that a vsmtp package may have."""
     every = ("2.2.0-1", "2.2.1~rc.1-1", "2.2.2-1", "2.2.10-1", "2.3.0~rc.1-1", "2.3.0~rc.10-1", "2.3.0~rc.2-1", "2.3.0-1")
     for candidate in {*inside, *every}:
-        compare = "%{lua: print(rpm.vercmp('" + candidate.split("-")[0] + "', '%s'))}"
-        from_it, below = (int(macro(compare % bound)) for bound in (version, f"{version}.0~"))
+        from_it, below = (
+            int(macro(f"%{{lua: print(rpm.vercmp('{candidate.split('-')[0]}', '{bound}'))}}"))
+            for bound in (version, f"{version}.0~")
+        )
         assert (from_it >= 0 and below < 0) == (candidate in inside), candidate
