@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""rpm packages for the end-to-end tests: the kit's own, built by its rpm/, and stand-ins for vSMTP, its
+plugins and the base system, made by rpmbuild.
+
+A release is a directory with a repository: the kit, and vsmtp and its plugins of one version.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import harness
+import kit
+
+UNITS = "/usr/lib/systemd/system"
+
+# A well-kept package, as Fedora's macros make it: it starts nothing, and is restarted at the end of
+# the transaction by systemd's trigger.
+VSMTP_SCRIPTS = """\
+%post
+[ $1 -ne 1 ] || systemctl --no-reload preset vsmtp.service >/dev/null 2>&1 || :
+%preun
+if [ $1 -eq 0 ]; then
+    [ -d /run/systemd/system ] && now=--now || now=
+    systemctl --no-reload disable $now vsmtp.service >/dev/null 2>&1 || :
+fi
+%postun
+[ $1 -eq 0 ] || [ ! -d /run/systemd/system ] || systemctl set-property vsmtp.service Markers=+needs-restart || :
+"""
+# As one that knows nothing of systemd: the new program is on disk, and the old one runs on.
+CARELESS_SCRIPTS = ""
+
+# systemd's own triggers, at its priorities; the base system has them.
+SYSTEMD_TRIGGERS = f"""\
+%transfiletriggerin -P 1000700 -- /usr/lib/tmpfiles.d
+[ ! -d /run/systemd/system ] || systemd-tmpfiles --create || :
+%transfiletriggerin -P 900900 -- {UNITS} /etc/systemd/system
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload || :
+    systemctl reload-or-restart --marked || :
+fi
+%transfiletriggerpostun -P 1000100 -- {UNITS} /etc/systemd/system
+[ ! -d /run/systemd/system ] || systemctl daemon-reload || :
+%transfiletriggerpostun -P 10000 -- {UNITS} /etc/systemd/system
+[ ! -d /run/systemd/system ] || systemctl reload-or-restart --marked || :
+"""
+
+SPEC = """\
+Name: {name}
+Version: {version}
+Release: {release}
+Summary: Stand-in of {name}
+License: LGPL-2.1-or-later
+AutoReqProv: no
+{relations}
+%description
+Stand-in of {name}.
+%install
+cp -a {tree}/. %{{buildroot}}/
+{scripts}
+%files
+{files}
+"""
+
+
+def build(out, name, version, files=None, relations=(), release=1, scripts=""):
+    """One package. files: {path: (bytes, mode)}; below /etc they are configuration."""
+    tree = kit.scratch() / f"rpm-{name}-{version}"
+    shutil.rmtree(tree, ignore_errors=True)
+    (tree / "root").mkdir(parents=True)
+    for path, (data, mode) in (files or {}).items():
+        path = tree / "root" / path.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        path.chmod(mode)
+    listed = "\n".join(("%config(noreplace) " if p.startswith("/etc/") else "") + p for p in files or {})
+    spec = tree / f"{name}.spec"
+    spec.write_text(SPEC.format(
+        name=name, version=version, release=release, tree=tree / "root", scripts=scripts, files=listed,
+        relations="\n".join(relations),
+    ))
+    kit.run(
+        "rpmbuild", "-bb", "--quiet", "--define", f"_topdir {tree / 'top'}", "--define", f"_rpmdir {out}",
+        "--define", "_build_name_fmt %{NAME}-%{VERSION}-%{RELEASE}.rpm", "--define", "_build_id_links none",
+        "--define", "__os_install_post %{nil}", "--define", "_binary_payload w1.gzdio", spec, expect=0,
+    )
+    shutil.rmtree(tree)
+
+
+def package_form(version):
+    return version.replace("-", "~")
+
+
+def vsmtp(out, version, release=1, scripts=VSMTP_SCRIPTS):
+    files = {
+        "/usr/sbin/vsmtp": (kit.server_program(version).read_bytes(), 0o755),
+        f"{UNITS}/vsmtp.service": (harness.UNIT.encode(), 0o644),
+        "/etc/vsmtp/vsmtp.vsl": (b"// stand-in\n", 0o644),
+    }
+    build(out, "vsmtp", package_form(version), files, release=release, scripts=scripts)
+
+
+def plugin(out, name, version, layout, release=1, tag=None):
+    """Requires just this vSMTP, whatever its release."""
+    file = {
+        "A": f"/usr/lib/vsmtp/libvsmtp-plugin-{name}-{version}.so",
+        "B": f"/usr/lib/vsmtp/{version}/libvsmtp_plugin_{name}.so",
+    }[layout]
+    data = kit.plugin_bytes(tag=tag or name, built_for=version)
+    form = package_form(version)
+    relations = [f"Requires: (vsmtp >= {form} with vsmtp < {form}.0~)", f"Provides: vsmtp-plugin({name}) = {form}"]
+    build(out, f"vsmtp-plugin-{name}", form, {file: (data, 0o644)}, relations, release)
+
+
+def kit_packages(out):
+    """The kit itself; KIT_RPMS names a directory where it has been built already."""
+    ready = os.environ.get("KIT_RPMS")
+    if not ready:
+        ready = kit.scratch() / "rpms"
+        if not ready.exists():
+            env = kit.environment(RPM_NOCHECK="1", HOME="/root")
+            kit.run(kit.SOURCE / "scripts/package-rpm", ready, env=env, timeout=600, expect=0)
+    found = list(Path(ready).glob("vsmtp-plugind-[0-9]*.rpm"))
+    assert len(found) == 1, f"{ready}: {found}"
+    shutil.copy(found[0], out)
+    return Path(out) / found[0].name
+
+
+def base(out, packages):
+    """Stands for the Debian below: provides what these packages require of a system."""
+    asked = kit.run("rpm", "-qp", "--requires", *packages, expect=0).out.splitlines()
+    names = {line.split(" ")[0] for line in asked if not line.startswith(("rpmlib(", "(", "vsmtp"))}
+    provides = [f"Provides: {name}" for name in sorted({*names, "/bin/sh"})]
+    build(out, "base-system", "1", {}, provides, scripts=SYSTEMD_TRIGGERS)
+    return Path(out) / "base-system-1-1.rpm"
+
+
+def index(directory):
+    kit.run("createrepo_c", "--quiet", "--no-database", directory, expect=0)
+
+
+def release(directory, version):
+    directory.mkdir(parents=True)
+    kit_packages(directory)
+    vsmtp(directory, version)
+    plugin(directory, "a", version, "A")
+    plugin(directory, "b", version, "B")
+    index(directory)
