@@ -26,14 +26,18 @@ class Root:
         releases = self.layer / "srv/releases"
         for version in ("1.0.0", "1.1.0", "2.0.1-rc.1"):
             rpms.release(releases / version, version)
-        for name, options in (("rebuilt", {}), ("careless", {"scripts": rpms.CARELESS_SCRIPTS})):
+        more = releases / "rebuilt"
+        more.mkdir()
+        rpms.plugin(more, "a", "1.0.0", "A", release=2, tag="another build")
+        rpms.plugin(more, "b", "1.0.0", "B", release=2)
+        rpms.index(more)
+        for name, options in (("careless", rpms.CARELESS), ("merged", rpms.MERGED)):
             more = releases / name
             more.mkdir()
-            if options:
-                rpms.vsmtp(more, "1.1.0", **options)
-            else:
-                rpms.plugin(more, "a", "1.0.0", "A", release=2, tag="another build")
-                rpms.plugin(more, "b", "1.0.0", "B", release=2)
+            for version in ("1.0.0", "1.1.0"):
+                rpms.vsmtp(more, version, **options)
+                rpms.plugin(more, "a", version, "A")
+            rpms.kit_packages(more)
             rpms.index(more)
         for path, text in (
             ("etc/rpm/macros.kit", MACROS),

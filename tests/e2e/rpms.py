@@ -27,8 +27,10 @@ fi
 %postun
 [ $1 -eq 0 ] || [ ! -d /run/systemd/system ] || systemctl set-property vsmtp.service Markers=+needs-restart || :
 """
-# As one that knows nothing of systemd: the new program is on disk, and the old one runs on.
-CARELESS_SCRIPTS = ""
+# One that knows nothing of systemd: the new program is on disk, and the old one runs on.
+CARELESS = {"scripts": ""}
+# The same, built for a Fedora where bin and sbin are one.
+MERGED = {"scripts": "", "program": "/usr/bin/vsmtp"}
 
 # systemd's own triggers, at its priorities; the base system has them.
 SYSTEMD_TRIGGERS = f"""\
@@ -91,9 +93,9 @@ def package_form(version):
     return version.replace("-", "~")
 
 
-def vsmtp(out, version, release=1, scripts=VSMTP_SCRIPTS):
+def vsmtp(out, version, release=1, scripts=VSMTP_SCRIPTS, program="/usr/sbin/vsmtp"):
     files = {
-        "/usr/sbin/vsmtp": (kit.server_program(version).read_bytes(), 0o755),
+        program: (kit.server_program(version).read_bytes(), 0o755),
         f"{UNITS}/vsmtp.service": (harness.UNIT.encode(), 0o644),
         "/etc/vsmtp/vsmtp.vsl": (b"// stand-in\n", 0o644),
     }
@@ -101,14 +103,16 @@ def vsmtp(out, version, release=1, scripts=VSMTP_SCRIPTS):
 
 
 def plugin(out, name, version, layout, release=1, tag=None):
-    """Requires just this vSMTP, whatever its release."""
+    """Declares what rpm/vsmtp_plugin.sh would."""
     file = {
         "A": f"/usr/lib/vsmtp/libvsmtp-plugin-{name}-{version}.so",
         "B": f"/usr/lib/vsmtp/{version}/libvsmtp_plugin_{name}.so",
     }[layout]
     data = kit.plugin_bytes(tag=tag or name, built_for=version)
     form = package_form(version)
-    relations = [f"Requires: (vsmtp >= {form} with vsmtp < {form}.0~)", f"Provides: vsmtp-plugin({name}) = {form}"]
+    relations = [f"Requires: (vsmtp >= {form} with vsmtp < {form}.0~)"]
+    relations.append("OrderWithRequires: vsmtp-plugind")
+    # The package's own name is what would be provided.
     build(out, f"vsmtp-plugin-{name}", form, {file: (data, 0o644)}, relations, release)
 
 

@@ -166,11 +166,43 @@ def test_a_first_installation_together_with_an_upgrade_is_one_start(bare):
     bare.in_order()
 
 
-def test_a_package_of_vsmtp_that_restarts_nothing_is_restarted_once(running):
-    running.release("careless")
-    running.sh("cd /srv/rpms; rpm -U --nodeps vsmtp-1.1.0*.rpm")
-    starts = running.wait_starts(2)
+@pytest.mark.parametrize("release", ["careless", "merged"])
+def test_a_vsmtp_whose_package_restarts_nothing_is_restarted_once(bare, release):
+    """By the trigger on the program's path alone: no daemon runs, and no plugin is in the transaction."""
+    if release == "merged":
+        bare.sh("cp -an /usr/sbin/. /usr/bin/; mv /usr/sbin /usr/sbin.old; ln -s bin /usr/sbin")
+    bare.release(release)
+    bare.install("vsmtp-1.0.0", "vsmtp-plugin-a-1.0.0", "vsmtp-plugind")
+    bare.sh("systemctl start vsmtp")
+    bare.wait_starts(1)
+    assert bare.links() == {A: FIRST[A]}
+    bare.sh("rpm -U --nodeps /srv/rpms/vsmtp-1.1.0*.rpm")
+    starts = bare.wait_starts(2)
     assert starts[1]["version"] == "1.1.0" and loaded(starts[1]) == {}
+    bare.sh("rpm -U /srv/rpms/vsmtp-plugin-a-1.1.0*.rpm")
+    assert bare.links() == {A: SECOND[A]}
+    assert loaded(bare.wait_starts(3)[2]) == {A: "ok"}
+    bare.in_order()
+
+
+def test_triggers_have_one_prefix_each(bare):
+    out = bare.run("rpm", "-qp", "--filetriggers", "/srv/rpms/vsmtp-plugind-0.1.0-1.x86_64.rpm").out
+    kinds = [line.split() for line in out.splitlines() if " scriptlet (" in line]
+    assert sorted((words[0], words[-1]) for words in kinds) == [
+        ("transfiletriggerin", "/usr/lib/vsmtp"),
+        ("transfiletriggerin", "/usr/lib64/vsmtp"),
+        ("transfiletriggerpostun", "/usr/bin/vsmtp"),
+        ("transfiletriggerpostun", "/usr/lib/vsmtp"),
+        ("transfiletriggerpostun", "/usr/lib64/vsmtp"),
+        ("transfiletriggerpostun", "/usr/sbin/vsmtp"),
+    ]
+    assert all(words[-2] == "--" for words in kinds)
+
+
+def test_what_no_trigger_told_of_is_the_daemon_s(running):
+    running.sh("rpm -i --notriggers --noscripts /srv/rpms/vsmtp-plugin-b-*.rpm")
+    running.wait_starts(2)
+    assert running.links() == FIRST
     running.in_order()
 
 
@@ -205,6 +237,13 @@ def test_removing_a_plugin_takes_its_link_and_one_restart(running):
     running.in_order()
 
 
+def test_removing_vsmtp_takes_all_links(running):
+    running.remove("vsmtp")
+    assert set(running.states()) == {"vsmtp-plugind"}
+    assert running.links() == {} and not running.is_active("vsmtp")
+    running.in_order()
+
+
 def test_a_reinstallation_restarts_nobody(running):
     out = running.reinstall("vsmtp-plugin-a", "vsmtp-plugind").out
     assert PLAN not in out
@@ -226,12 +265,21 @@ def test_removal_of_the_kit_leaves_mail_working(running):
 
 
 def test_removing_everything_leaves_what_the_readme_says(running):
+    running.sh("systemctl stop vsmtp-plugind")
+    running.ctl("disable", "nobody")
     running.remove("vsmtp", "vsmtp-plugin-a", "vsmtp-plugind")
     assert running.states() == {}
     assert running.failed_units() == ""
-    left = running.sh("find /etc /usr /var/lib -xdev -path '*vsmtp*' ! -path '/var/lib/dnf/*' | sort").out.split()
-    assert [p for p in left if not p.startswith(("/etc/vsmtp/plugins", "/var/lib/vsmtp-plugind"))] in (
-        [], ["/etc/vsmtp"], ["/etc/vsmtp", "/etc/vsmtp/services"])
+    left = running.sh("find /etc /usr /var/lib -xdev -path '*vsmtp*' ! -path '/var/lib/dnf/*' -type d").out
+    assert sorted(left.split()) == [
+        "/etc/vsmtp",
+        "/etc/vsmtp-plugind",
+        "/etc/vsmtp-plugind/plugind.conf.d",
+        "/etc/vsmtp/plugins",
+        "/etc/vsmtp/services",
+        "/var/lib/vsmtp-plugind",
+    ]
+    assert running.links() == {}, "the kit went last"
 
 
 def test_dnf_refuses_a_plugin_of_another_version_and_says_why(running):

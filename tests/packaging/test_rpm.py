@@ -71,6 +71,7 @@ class Spec:
             *("--define", f"__vsmtp_plugin_install {test_dh.INSTALLER}"),
             *("--define", f"__vsmtp_plugin_provides {RPM / 'vsmtp_plugin.sh'} provides"),
             *("--define", f"__vsmtp_plugin_requires {RPM / 'vsmtp_plugin.sh'} requires"),
+            *("--define", f"__vsmtp_plugin_orderwithrequires {RPM / 'vsmtp_plugin.sh'} order"),
             spec,
             env=env,
         )
@@ -119,6 +120,7 @@ def test_case(tmp_path, case):
     files = sorted(tuple(line.split()) for line in found if line.endswith("root") and ".so " in line)
     assert files == [(path, "-rw-r--r--", "root") for path in case.paths]
     assert declares(spec.package) == case.declares
+    assert set(query(spec.package, "--qf", "[%{ORDERNAME}\n]")) == {"vsmtp-plugind"}
     tree = unpack(spec.package, tmp_path / "tree")
     for path in case.paths:
         version = re.search(r"\d+\.\d+\.\d+(-rc\.\d+)?", path)[0]
