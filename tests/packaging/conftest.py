@@ -1,13 +1,57 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Paths of modules."""
+"""Paths of modules; a booted Debian in which plugins' packages are built, for each test a new one."""
 
+import os
 import sys
 from pathlib import Path
+
+import pytest
 
 HERE = Path(__file__).resolve().parent
 for name in (HERE, HERE.parent / "container", HERE.parent / "e2e"):
     sys.path.insert(0, str(name))
 
+import harness  # noqa: E402
+from builder import Builder, BuildRoot  # noqa: E402
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "rust: needs cargo in its image, which is large; scripts/test --all runs it")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Without -m, what needs the large image is left out, and said to be."""
+    if config.option.markexpr or os.environ.get("KIT_RUST") == "yes":
+        return
+    for item in items:
+        if item.get_closest_marker("rust"):
+            item.add_marker(pytest.mark.skip(reason="KIT_RUST=yes runs it (scripts/test --all)"))
+
+
+def build_root(request, *more):
+    try:
+        root = BuildRoot(*more)
+    except harness.CannotBoot as why:
+        if os.environ.get("KIT_CONTAINERS") == "must":
+            pytest.fail(f"no container can be booted here: {why}")
+        pytest.skip(f"NO CONTAINER CAN BE BOOTED HERE: {why}")
+    request.addfinalizer(root.close)
+    return root
+
+
+@pytest.fixture(scope="session")
+def c_root(request):
+    return build_root(request)
+
+
+@pytest.fixture(scope="session")
+def rust_root(request):
+    return build_root(request, "cargo")
+
+
+@pytest.fixture
+def builder(request):
+    """The test's parameter or marker says which languages it needs."""
+    root = request.getfixturevalue("rust_root" if request.node.get_closest_marker("rust") else "c_root")
+    with Builder(root) as box:
+        yield box
