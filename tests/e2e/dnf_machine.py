@@ -18,14 +18,15 @@ DNF = "[main]\nassumeyes=True\ninstall_weak_deps=False\nbest=True\nclean_require
 class Root:
     """The image as mmdebstrap made it, and a layer with rpm's database and the repositories."""
 
-    def __init__(self, image):
+    def __init__(self, image, more=()):
+        """more: further packages of the kit that the repositories have."""
         self.image = image
         self.fast = image.fast
         self.work = image.work
         self.layer = image.work / "dnf"
         releases = self.layer / "srv/releases"
         for version in ("1.0.0", "1.1.0", "2.0.1-rc.1"):
-            rpms.release(releases / version, version)
+            rpms.release(releases / version, version, more)
         more = releases / "rebuilt"
         more.mkdir()
         rpms.plugin(more, "a", "1.0.0", "A", release=2, tag="another build")

@@ -116,18 +116,18 @@ def plugin(out, name, version, layout, release=1, tag=None):
     build(out, f"vsmtp-plugin-{name}", form, {file: (data, 0o644)}, relations, release)
 
 
-def kit_packages(out):
-    """The kit itself; KIT_RPMS names a directory where it has been built already."""
+def kit_packages(out, more=()):
+    """The kit itself, and more of its packages; KIT_RPMS names a directory where it has been built already."""
     ready = os.environ.get("KIT_RPMS")
     if not ready:
         ready = kit.scratch() / "rpms"
         if not ready.exists():
             env = kit.environment(RPM_NOCHECK="1", HOME="/root")
             kit.run(kit.SOURCE / "scripts/package-rpm", ready, env=env, timeout=600, expect=0)
-    found = list(Path(ready).glob("vsmtp-plugind-[0-9]*.rpm"))
-    assert len(found) == 1, f"{ready}: {found}"
-    shutil.copy(found[0], out)
-    return Path(out) / found[0].name
+    for name in ("vsmtp-plugind", *more):
+        found = list(Path(ready).glob(f"{name}-[0-9]*.rpm"))
+        assert len(found) == 1, f"{ready}: {found}"
+        shutil.copy(found[0], out)
 
 
 def base(out, packages):
@@ -143,9 +143,9 @@ def index(directory):
     kit.run("createrepo_c", "--quiet", "--no-database", directory, expect=0)
 
 
-def release(directory, version):
+def release(directory, version, more=()):
     directory.mkdir(parents=True)
-    kit_packages(directory)
+    kit_packages(directory, more)
     vsmtp(directory, version)
     plugin(directory, "a", version, "A")
     plugin(directory, "b", version, "B")
