@@ -16,16 +16,7 @@ from builder import Builder, BuildRoot  # noqa: E402
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "rust: needs cargo in its image, which is large; scripts/test --all runs it")
-
-
-def pytest_collection_modifyitems(config, items):
-    """Without -m, what needs the large image is left out, and said to be."""
-    if config.option.markexpr or os.environ.get("KIT_RUST") == "yes":
-        return
-    for item in items:
-        if item.get_closest_marker("rust"):
-            item.add_marker(pytest.mark.skip(reason="KIT_RUST=yes runs it (scripts/test --all)"))
+    config.addinivalue_line("markers", "rust: needs cargo in its image, which is large; only scripts/test --all runs it")
 
 
 def build_root(request, *more):
