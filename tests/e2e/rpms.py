@@ -140,6 +140,7 @@ def base(out, packages):
 
 
 def index(directory):
+    shutil.rmtree(Path(directory) / "repodata", ignore_errors=True)
     kit.run("createrepo_c", "--quiet", "--no-database", directory, expect=0)
 
 
