@@ -47,7 +47,7 @@ class Root:
         ):
             (self.layer / path).parent.mkdir(parents=True, exist_ok=True)
             (self.layer / path).write_text(text)
-        base = rpms.base(self.work, list(releases.glob("*/*.rpm")))
+        base = rpms.base(self.work, list(releases.glob("*/*.rpm")), image.base)
         kit.run("rpm", "--root", self.layer, "--dbpath", "/var/lib/rpm", "--nodeps", "--notriggers",
                 "-i", base, expect=0)
         for path in self.layer.rglob("*"):

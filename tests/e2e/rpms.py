@@ -130,10 +130,17 @@ def kit_packages(out, more=()):
         shutil.copy(found[0], out)
 
 
-def base(out, packages):
-    """Stands for the Debian below: provides what these packages require of a system."""
+LIBRARIES = ("ld-linux*.so.*", "libc.so.*", "libgcc_s.so.*", "libm.so.*")
+
+
+def base(out, packages, image):
+    """Stands for the Debian below: provides what these packages require of a system, and what any
+    program needs of its image's libraries."""
     asked = kit.run("rpm", "-qp", "--requires", *packages, expect=0).out.splitlines()
     names = {line.split(" ")[0] for line in asked if not line.startswith(("rpmlib(", "(", "vsmtp"))}
+    elfdeps = Path(kit.run("rpm", "-E", "%{_rpmconfigdir}", expect=0).out.strip()) / "elfdeps"
+    for library in (p for name in LIBRARIES for p in Path(image).glob(f"usr/lib/*/{name}")):
+        names |= set(kit.run(elfdeps, "--provides", library, expect=0).out.splitlines())
     provides = [f"Provides: {name}" for name in sorted({*names, "/bin/sh"})]
     build(out, "base-system", "1", {}, provides, scripts=SYSTEMD_TRIGGERS)
     return Path(out) / "base-system-1-1.rpm"
