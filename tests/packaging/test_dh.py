@@ -160,6 +160,8 @@ def test_where_the_version_comes_from(tmp_path, build_depends, version, options,
         "target/release/libvsmtp_plugin_my_sql.so",
         "target/x86_64-unknown-linux-gnu/release/libvsmtp_plugin_my_sql.so",
         "debian/tmp/usr/lib/x86_64-linux-gnu/vsmtp/libvsmtp_plugin_my_sql.so",
+        "debian/kit-case/usr/lib/x86_64-linux-gnu/libvsmtp_plugin_my_sql.so",
+        "debian/kit-case/usr/lib/vsmtp/libvsmtp-plugin-my_sql-1.0.0.so",
         "libvsmtp-plugin-my_sql.so",
         "obj-x86_64-linux-gnu/src/libvsmtp-plugin-my_sql.so",
     ],
@@ -171,6 +173,11 @@ def test_what_is_built_at_a_usual_place_is_found(source, file):
     done = source.install("--vsmtp-version=1.0.0")
     assert done.code == 0, done
     assert source.files() == ["/usr/lib/vsmtp/libvsmtp-plugin-my_sql-1.0.0.so"]
+
+
+def test_a_bad_file_that_was_installed_already_is_called_by_its_own_name(source):
+    source.put("debian/kit-case/usr/lib/libvsmtp_plugin_a.so", "no-entry")
+    one_error(source.install("--vsmtp-version=1.0.0"), "debian/kit-case/usr/lib/libvsmtp_plugin_a.so: no-entry-point: ")
 
 
 def test_nothing_built_is_an_error(source):
