@@ -43,11 +43,9 @@ def test_sample_is_built_installed_tested_upgraded_and_removed(builder, tmp_path
     assert loaded(builder.wait_starts(2)[1]) == {link: "ok"}
     assert builder.links() == {link: built_file(name, "1.0.0")}
 
-    (command,) = re.findall(
-        r"^Test-Command: (.*)$", (SAMPLES / sample / "debian/tests/control").read_text(), re.M
-    )
-    said = builder.sh(command).out
-    assert said.count("\nok - ") + said.startswith("ok - ") == 4, said
+    done = builder.autopkgtest(f"/srv/build/1.0.0/{sample}")
+    assert done.code == 0 and "\ncommand1             PASS" in done.out, done
+    assert done.out.count("\nok - ") == 4, done
     builder.wait_peace()
     builder.in_order()
 
@@ -88,6 +86,26 @@ def check_package(builder, tmp_path, package, name):
     cases.check_note(installed, "1.0.0")
     done = kit.run(*LINTIAN, "--suppress-tags", NO_MATTER, *tmp_path.glob("*.changes"), env=kit.environment(HOME="/root"))
     assert done.code == 0, done
+
+
+def test_the_inherited_test_fails_for_what_is_not_linked_or_does_not_load(builder):
+    builder.release("1.0.0")
+    builder.apt("install", "dh-vsmtp-plugin", "vsmtp")
+    place = builder.put_source(SAMPLES / "c-stub", "1.0.0")
+    builder.run("sed", "-i", "s/puts/nowhere_to_be_found/; s/^#include.*/int nowhere_to_be_found(const char *);/", f"{place}/stub.c")
+    builder.build(place)
+    builder.publish("1.0.0")
+    builder.apt("update")
+    builder.apt("install", "vsmtp-plugin-stub")
+    done = builder.run("vsmtp-plugin-autopkgtest", "stub", check=False)
+    assert done.code == 1 and "nowhere_to_be_found" in done.out and done.err == "", done
+    assert "\nFAILED: as installed: /etc/vsmtp/plugins/vsmtp-plugin-stub.so cannot be loaded\n" in done.out
+    builder.ctl("disable", "stub", check=False)
+    done = builder.run("vsmtp-plugin-autopkgtest", "stub", check=False)
+    assert done.code == 1 and "is not linked in /etc/vsmtp/plugins" in done.out, done
+    assert "Enabled=no" in done.out, "why is shown"
+    done = builder.run("vsmtp-plugin-autopkgtest", "other", check=False)
+    assert done.code == 1 and "no installed package provides vsmtp-plugin-other" in done.out, done
 
 
 BREAKS = [
