@@ -35,6 +35,15 @@ def test_the_document_has_a_row_for_each_code():
     assert {code for code in codes if f"`{code}`" not in rows} == set()
 
 
+def test_the_manuals_are_in_order_and_know_each_option():
+    programs = kit.SOURCE / "scripts/debhelper"
+    for name in ("dh_vsmtp_plugin", "vsmtp-plugin-autopkgtest"):
+        kit.run("podchecker", "-warnings", "-warnings", programs / name, expect=0)
+    text = (programs / "dh_vsmtp_plugin").read_text()
+    options = re.findall(r"^\t'([a-z-]+)=s' =>", text, re.M)
+    assert options and all(f"=item B<--{option}=>" in text for option in options)
+
+
 def test_rules_are_numbered_and_say_must_or_should():
     part = TEXT.split("\n## Rules\n")[1].split("\n## ")[0]
     rules = re.split(r"\n(?=\d+\. )", part)[1:]
