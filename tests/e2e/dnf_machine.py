@@ -32,7 +32,7 @@ class Root:
         rpms.plugin(more, "a", "1.0.0", "A", release=2, tag="another build")
         rpms.plugin(more, "b", "1.0.0", "B", release=2)
         rpms.index(more)
-        for name, options in (("careless", rpms.CARELESS), ("merged", rpms.MERGED)):
+        for name, options in (("careless", rpms.CARELESS), ("impatient", rpms.IMPATIENT), ("merged", rpms.MERGED)):
             more = releases / name
             more.mkdir()
             for version in ("1.0.0", "1.1.0"):

@@ -29,7 +29,9 @@ fi
 """
 # One that knows nothing of systemd: the new program is on disk, and the old one runs on.
 CARELESS = {"scripts": ""}
-# The same, built for a Fedora where bin and sbin are one.
+# One that restarts at once, in the middle of the transaction, as before systemd knew marks.
+IMPATIENT = {"scripts": "%postun\n[ $1 -eq 0 ] || systemctl try-restart vsmtp.service || :\n"}
+# As the careless one, built for a Fedora where bin and sbin are one.
 MERGED = {"scripts": "", "program": "/usr/bin/vsmtp"}
 
 # systemd's own triggers, at its priorities; the base system has them.

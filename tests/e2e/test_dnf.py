@@ -185,6 +185,17 @@ def test_a_vsmtp_whose_package_restarts_nothing_is_restarted_once(bare, release)
     bare.in_order()
 
 
+def test_a_vsmtp_that_is_restarted_within_the_transaction_is_started_once(bare):
+    bare.release("impatient")
+    bare.install("vsmtp-1.0.0", "vsmtp-plugin-a-1.0.0", "vsmtp-plugind")
+    bare.sh("systemctl start vsmtp")
+    bare.wait_starts(1)
+    bare.upgrade()
+    starts = bare.wait_starts(2)
+    assert starts[1]["version"] == "1.1.0" and starts[1]["loaded"] == {A: (SECOND[A], "ok")}
+    bare.in_order()
+
+
 def test_triggers_have_one_prefix_each(bare):
     out = bare.run("rpm", "-qp", "--filetriggers", "/srv/rpms/vsmtp-plugind-0.1.0-1.x86_64.rpm").out
     kinds = [line.split() for line in out.splitlines() if " scriptlet (" in line]
