@@ -2,6 +2,7 @@
 """A booted Debian with what builds packages, and an apt repository that has the kit's packages and a
 stand-in vSMTP of two versions."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -23,7 +24,7 @@ Acquire::Languages "none";
 def kit_debs(out):
     """The daemon's package as all tests take it, and the other one that the same build made."""
     debs.kit_packages(out)
-    ready = Path(debs.os.environ.get("KIT_DEBS") or kit.scratch() / "debs")
+    ready = Path(os.environ.get("KIT_DEBS") or kit.scratch() / "debs")
     (found,) = ready.glob("dh-vsmtp-plugin_*.deb")
     shutil.copy(found, out)
 
@@ -32,12 +33,7 @@ class BuildRoot(harness.Image):
     """The image with compilers, and a layer with the repositories. more: further packages."""
 
     def __init__(self, *more):
-        before = harness.RECIPE
-        harness.RECIPE = [*before, f"--include={','.join([*TOOLS, *more])}"]
-        try:
-            super().__init__(install=False)
-        finally:
-            harness.RECIPE = before
+        super().__init__(install=False, more=(*TOOLS, *more))
         try:
             self._fill(self.work / "apt")
         except BaseException:
