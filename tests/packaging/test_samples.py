@@ -44,8 +44,8 @@ def test_sample_is_built_installed_tested_upgraded_and_removed(builder, tmp_path
     assert builder.links() == {link: built_file(name, "1.0.0")}
 
     done = builder.autopkgtest(f"/srv/build/1.0.0/{sample}")
-    assert done.code == 0 and "\ncommand1             PASS" in done.out, done
-    assert done.out.count("\nok - ") == 4, done
+    assert done.code == 0 and "\ncommand1             PASS" in done.out, done.out
+    assert done.out.count("\nok - ") == 4, done.out
     builder.wait_peace()
     builder.in_order()
 
@@ -85,7 +85,7 @@ def check_package(builder, tmp_path, package, name):
     assert ".debug_info" not in kit.run("readelf", "-SW", installed, expect=0).out
     cases.check_note(installed, "1.0.0")
     done = kit.run(*LINTIAN, "--suppress-tags", NO_MATTER, *tmp_path.glob("*.changes"), env=kit.environment(HOME="/root"))
-    assert done.code == 0, done
+    assert done.code == 0, done.out
 
 
 def test_the_inherited_test_fails_for_what_is_not_linked_or_does_not_load(builder):
@@ -98,14 +98,14 @@ def test_the_inherited_test_fails_for_what_is_not_linked_or_does_not_load(builde
     builder.apt("update")
     builder.apt("install", "vsmtp-plugin-stub")
     done = builder.run("vsmtp-plugin-autopkgtest", "stub", check=False)
-    assert done.code == 1 and "nowhere_to_be_found" in done.out and done.err == "", done
+    assert done.code == 1 and "nowhere_to_be_found" in done.out and done.err == "", done.out
     assert "\nFAILED: as installed: /etc/vsmtp/plugins/vsmtp-plugin-stub.so cannot be loaded\n" in done.out
     builder.ctl("disable", "stub", check=False)
     done = builder.run("vsmtp-plugin-autopkgtest", "stub", check=False)
-    assert done.code == 1 and "is not linked in /etc/vsmtp/plugins" in done.out, done
+    assert done.code == 1 and "is not linked in /etc/vsmtp/plugins" in done.out, done.out
     assert "Enabled=no" in done.out, "why is shown"
     done = builder.run("vsmtp-plugin-autopkgtest", "other", check=False)
-    assert done.code == 1 and "no installed package provides vsmtp-plugin-other" in done.out, done
+    assert done.code == 1 and "no installed package provides vsmtp-plugin-other" in done.out, done.out
 
 
 BREAKS = [
@@ -126,6 +126,6 @@ def test_a_broken_sample_fails_its_build_with_one_line(builder, change, code):
     builder.run("sed", "-i", change, f"{place}/stub.c")
     assert stub.read_text() != before
     done = builder.build(place, check=False)
-    assert done.code != 0, done
+    assert done.code != 0, done.out
     (line,) = [line for line in done.out.splitlines() if "dh_vsmtp_plugin: error: " in line]
     assert re.fullmatch(rf"dh_vsmtp_plugin: error: stub\.so: {code}: .+; cure: .+", line), line
