@@ -128,6 +128,10 @@ def built_kit():
     return found[0]
 
 
+def kit_packages(out):
+    shutil.copy(built_kit(), out)
+
+
 def next_kit(out):
     """The same kit as a later version."""
     tree = kit.scratch() / "next-kit"
@@ -157,7 +161,7 @@ def index(directory):
 def release(directory, version, plugins=tuple(PLUGINS)):
     """The kit, vSMTP of that version, and its plugins."""
     directory.mkdir(parents=True)
-    shutil.copy(built_kit(), directory)
+    kit_packages(directory)
     vsmtp(directory, version)
     for name in plugins:
         plugin(directory, name, version)
@@ -180,7 +184,7 @@ def all_releases(top):
     for version in ("1.0.0", "1.1.0"):
         upstream = top / f"upstream-{version}"
         upstream.mkdir()
-        shutil.copy(built_kit(), upstream)
+        kit_packages(upstream)
         vsmtp_upstream(upstream, version)
     gate(top / "1.1.0")
     for directory in top.iterdir():

@@ -158,6 +158,15 @@ def test_a_policy_that_forbids_restarts_is_honoured(running):
     running.wait_starts(2)
 
 
+def test_a_policy_about_another_unit_of_ours_is_honoured_too(running):
+    running.put("/etc/vsmtp-plugind/plugind.conf", "[Plugind]\nUnit=vsmtp.service other.service\n", 0o644)
+    running.put("/usr/sbin/policy-rc.d", "#!/bin/sh\n[ $1 != other.service ] || exit 101\n")
+    out = running.install("vsmtp-plugin-b").out
+    assert "policy-rc.d forbids to restart other.service" in out
+    assert running.links() == FIRST
+    running.wait_starts(1)
+
+
 def test_action_none_stops_restarts(running):
     running.put("/etc/vsmtp-plugind/plugind.conf", "[Plugind]\nAction=none\n", 0o644)
     running.install("vsmtp-plugin-b")

@@ -33,7 +33,7 @@ class BuildRoot(harness.Image):
     """The image with compilers, and a layer with the repositories. more: further packages."""
 
     def __init__(self, *more):
-        super().__init__(install=False, more=(*TOOLS, *more))
+        super().__init__(install=False, options=harness.recipe(more=(*TOOLS, *more)))
         try:
             self._fill(self.work / "apt")
         except BaseException:

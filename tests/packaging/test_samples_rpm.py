@@ -23,7 +23,9 @@ LINT = ["rpmlint", "--strict", "--config", kit.SOURCE / "tests/rpm/rpmlint-sampl
 
 def build_root(request, *more):
     try:
-        image = harness.Image(install=False, more=(*dnf_machine.MORE, *TOOLS, *more))
+        image = harness.Image(
+            install=False, options=harness.recipe(more=(*dnf_machine.MORE, *TOOLS, *more))
+        )
     except harness.CannotBoot as why:
         if os.environ.get("KIT_CONTAINERS") == "must":
             pytest.fail(f"no container can be booted here: {why}")
