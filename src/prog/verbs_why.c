@@ -161,8 +161,12 @@ static int link_words(const struct pass *p, const struct candidate *k, char **re
 	const struct plan_link *l = ctl_link_of(p, k, &now);
 
 	if (!l) {
-		buf_add(&b, "no link leads to it");
-		return buf_take(&b, ret);
+		_cleanup_free_ char *trouble = NULL;
+		int r = wording_plan_trouble(&p->config, &p->seen, &p->plan, &trouble);
+
+		buf_add(&b, trouble ? "no link leads to it: " : "no link leads to it");
+		buf_add(&b, trouble ? trouble : "");
+		return r < 0 ? r : buf_take(&b, ret);
 	}
 	buf_add(&b, now ? "linked as " : "a pass makes its link ");
 	buf_escape(&b, p->config.links);

@@ -55,8 +55,8 @@ int state_serve_request(const struct root *r, const char *unit, int64_t request_
  * caller holds the lock. 0 or -errno. */
 int state_count_change(const struct root *r) _must_check_ _nonnull_all_;
 
-/* Is the directory at that path on a mount that is read-only to this process (in its own namespace)?
- * 1 or 0; one that cannot be opened is not. */
+/* Is the directory at that path on a mount that is read-only to this process (in its own
+ * namespace)? 1 or 0; one that cannot be opened is not. */
 int state_directory_read_only(const struct root *r, const char *path) _must_check_ _nonnull_all_;
 
 /* A text that is another for another directory at that path, or for none: inode and birth time,

@@ -351,6 +351,13 @@ def test_why_takes_a_name_a_file_a_path_or_a_link(tree, word):
     assert len(done.json["candidates"]) == 1
 
 
+def test_why_tells_what_keeps_a_right_file_from_its_link(tree):
+    tree.plugin("mysql")
+    shutil.rmtree(tree.path / "etc/vsmtp")
+    said = tree.ctl("why", "mysql").out
+    assert "no link leads to it: there is no directory above /etc/vsmtp/plugins" in " ".join(said.split())
+
+
 def test_why_takes_paths_as_the_caller_sees_them(tree):
     tree.plugin("mysql")
     for word in (str(tree / PATH), f"./{NAME}"):
