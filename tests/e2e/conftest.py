@@ -109,6 +109,7 @@ def machine(debian, request):
 @pytest.fixture
 def running(machine):
     """vSMTP, plugin a and the kit are installed and run; all is at peace: one start so far."""
+    machine.put_own()
     machine.install("vsmtp", "vsmtp-plugin-a", "vsmtp-plugind")
     machine.wait_starts(1)
     machine.in_order()
@@ -118,6 +119,7 @@ def running(machine):
 @pytest.fixture
 def full(machine):
     """The same with all three plugins."""
+    machine.put_own()
     machine.install("vsmtp", "vsmtp-plugin-a", "vsmtp-plugin-b", "vsmtp-plugin-c", "vsmtp-plugind")
     machine.wait_starts(1)
     machine.in_order()

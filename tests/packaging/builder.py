@@ -81,7 +81,7 @@ class Builder(Machine):
     def publish(self, version):
         """What was built for that vSMTP comes into its release."""
         self.sh(f"cp /srv/build/{version}/*.deb /srv/releases/{version}/; cd /srv/releases/{version};"
-                "dpkg-scanpackages --multiversion . >Packages.new; mv Packages.new Packages")
+                "dpkg-scanpackages --multiversion . >Packages.new; mv Packages.new Packages; rm -f Release")
 
     def fetch(self, version, out):
         out.mkdir(parents=True, exist_ok=True)
