@@ -4,6 +4,7 @@
 The suite is the host's own; KIT_SUITE names another. What the tests put in is built on the host, so
 that must not be the newer one."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -16,6 +17,7 @@ sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parent / "container"))
 
 import debs  # noqa: E402
+import dnf_machine  # noqa: E402
 import harness  # noqa: E402
 import standins  # noqa: E402
 from machine import Machine  # noqa: E402
@@ -83,18 +85,35 @@ def pytest_runtest_makereport(item, call):
         report.sections.append(("links", str(box.links())[:3000]))
 
 
-@pytest.fixture(scope="session")
-def debian():
+def image(**recipe):
     try:
-        image = harness.Image(install=False, options=harness.recipe(more=("inotify-tools",), apart=APART))
+        return harness.Image(install=False, options=harness.recipe(**recipe))
     except harness.CannotBoot as why:
         if os.environ.get("KIT_CONTAINERS") == "must":
             pytest.fail(f"no container can be booted here: {why}")
         pytest.skip(f"NO CONTAINER CAN BE BOOTED HERE: {why}")
-    try:
-        yield Debian(image)
-    finally:
-        image.close()
+
+
+@pytest.fixture(scope="session")
+def debian():
+    with contextlib.closing(image(more=("inotify-tools",), apart=APART)) as found:
+        yield Debian(found)
+
+
+@pytest.fixture(scope="session")
+def rpm_root():
+    """A Debian with rpm and dnf."""
+    with contextlib.closing(image(more=(*dnf_machine.MORE, "inotify-tools"))) as found:
+        yield dnf_machine.Root(found)
+
+
+@pytest.fixture
+def bare(rpm_root, request):
+    """Nothing of vSMTP yet; dnf offers release 1.0.0."""
+    with dnf_machine.DnfMachine(rpm_root) as box:
+        request.node.kit_box = box
+        box.release("1.0.0")
+        yield box
 
 
 @pytest.fixture

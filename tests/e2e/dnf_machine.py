@@ -3,11 +3,14 @@
 stands for the base system and has systemd's triggers."""
 
 import contextlib
+import shutil
 import subprocess
+import time
 
-import harness
 import kit
 import rpms
+from machine import OWN, Common
+from standins import MARK
 
 MORE = ("dnf", "rpm")
 MACROS = "%_dbpath /var/lib/rpm\n"
@@ -29,35 +32,67 @@ class Root:
             rpms.release(releases / version, version, more)
         more = releases / "rebuilt"
         more.mkdir()
-        rpms.plugin(more, "a", "1.0.0", "A", release=2, tag="another build")
-        rpms.plugin(more, "b", "1.0.0", "B", release=2)
+        rpms.plugin(more, "a", "1.0.0", release=2, tag="another build")
+        rpms.plugin(more, "b", "1.0.0", release=2)
         rpms.index(more)
         for name, options in (("careless", rpms.CARELESS), ("impatient", rpms.IMPATIENT), ("merged", rpms.MERGED)):
             more = releases / name
             more.mkdir()
             for version in ("1.0.0", "1.1.0"):
                 rpms.vsmtp(more, version, **options)
-                rpms.plugin(more, "a", version, "A")
+                rpms.plugin(more, "a", version)
             rpms.kit_packages(more)
             rpms.index(more)
+        more = releases / "later-kit"
+        more.mkdir()
+        rpms.next_kit(more)
+        rpms.index(more)
         for path, text in (
+            ("usr/sbin/kit-mark", MARK),
             ("etc/rpm/macros.kit", MACROS),
             ("etc/yum.repos.d/kit.repo", REPOSITORY),
             ("etc/dnf/dnf.conf", DNF),
         ):
             (self.layer / path).parent.mkdir(parents=True, exist_ok=True)
             (self.layer / path).write_text(text)
+        (self.layer / "usr/sbin/kit-mark").chmod(0o755)
         base = rpms.base(self.work, list(releases.glob("*/*.rpm")), image.base)
         kit.run("rpm", "--root", self.layer, "--dbpath", "/var/lib/rpm", "--nodeps", "--notriggers",
                 "-i", base, expect=0)
+        self._readable()
+        self.layers = [self.layer, image.base]
+
+    def _readable(self):
         for path in self.layer.rglob("*"):
             if path.is_dir():
                 path.chmod(0o755)
-        self.layers = [self.layer, image.base]
+
+    def release_with_fillers(self, version):
+        """Made for those that ask for it."""
+        releases = self.layer / "srv/releases"
+        directory = releases / f"many-{version}"
+        shutil.copytree(releases / version, directory)
+        rpms.fillers(directory, version)
+        rpms.index(directory)
+        self._readable()
+        return directory.name
+
+    @contextlib.contextmanager
+    def layers_with(self, *packages):
+        """Layers of a machine on which these are installed, and a library that the administrator put
+        among the links."""
+        with composed(self, self.layers, "with") as (inside, layer):
+            inside("ln", "-sfn", "/srv/releases/1.0.0", "/srv/rpms")
+            inside("dnf", "install", *packages)
+            own = layer / OWN.lstrip("/")
+            own.write_bytes(kit.plugin_bytes(tag="own"))
+            own.chmod(0o640)
+        yield [layer, *self.layers]
+        shutil.rmtree(layer)
 
 
-class DnfMachine(harness.Container):
-    """What an administrator does, and what is left to see."""
+class DnfMachine(Common):
+    """What an administrator does with dnf."""
 
     def __init__(self, root, layers=None):
         super().__init__(root, layers=layers or root.layers)
@@ -90,31 +125,22 @@ class DnfMachine(harness.Container):
         out = self.run("rpm", "-qa", "--qf", "%{NAME} %{VERSION}-%{RELEASE}\n").out
         return dict(line.split() for line in out.splitlines() if line.startswith("vsmtp"))
 
-    def failed_units(self):
-        return self.run("systemctl", "--failed", "--plain", "--no-legend").out.strip()
-
-    def mapped(self):
-        """Plugins that the running server has mapped."""
-        pid = self.show("vsmtp.service", "MainPID")
-        text = self.path(f"/proc/{pid}/maps").read_text()
-        return {line.split()[-1].split("/")[-1] for line in text.splitlines() if "/usr/lib/vsmtp/" in line}
-
-    def links_dir_is_clean(self):
-        """Nothing dangles and nothing temporary is left."""
-        out = self.sh(
-            "cd /etc/vsmtp/plugins 2>/dev/null || exit 0; "
-            "for l in * .[!.]*; do [ -e $l ] || [ ! -L $l ] || echo $l dangles; done; ls -A | grep '^[.]' || :"
-        ).out
-        return out == ""
+    def active_since(self, unit):
+        """As time.time() would have told it."""
+        since = int(self.show(unit, "ActiveEnterTimestampMonotonic")) / 1e6
+        return since + time.time() - time.monotonic()
 
     def lock_is_free(self):
         take = "import fcntl; fcntl.lockf(open('/var/lib/rpm/.rpm.lock', 'r+'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
         return self.run("python3", "-c", take, check=False).code == 0
 
     def in_order(self):
-        assert self.failed_units() == ""
-        assert self.links_dir_is_clean(), self.links()
+        """What every scenario ends with."""
+        self.common_order()
         assert self.lock_is_free()
+        names = self.run("rpm", "-qa", "--qf", "%{NAME}\n").out.split()
+        assert len(names) == len(set(names)), f"twice: {sorted(names)}"
+        assert self.run("rpm", "-Va", "--nofiles", "--noscripts").out == ""
         left = self.sh("systemctl show '*' -p Id,Markers | grep -B1 '^Markers=.' || :").out
         assert left == "", "nobody waits for systemd's trigger"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A container in which apt is used."""
+"""A container in which apt is used, and what it shares with the one for dnf."""
 
 import contextlib
 
@@ -12,10 +12,9 @@ import record
 OWN = "/etc/vsmtp/plugins/own.so"
 
 
-class Machine(harness.Container):
-    """What an administrator does, and what is left to see."""
+class Common(harness.Container):
+    """What is left to see, whatever the package manager."""
 
-    LOCK = "/var/lib/dpkg/lock-frontend"
     recorded = None
     own = None
 
@@ -24,6 +23,9 @@ class Machine(harness.Container):
         links go without it, in_order() looks after it."""
         self.sh("mkdir -p /etc/vsmtp/plugins")
         self.put(OWN, kit.plugin_bytes(tag="own"), 0o640)
+        self.has_own()
+
+    def has_own(self):
         self.own = self._look_at_own()
 
     def drop_own(self):
@@ -40,6 +42,64 @@ class Machine(harness.Container):
         if self.own:
             found.pop(OWN.rsplit("/", 1)[1], None)
         return found
+
+    @contextlib.contextmanager
+    def stopped_at(self, stamp, *command):
+        """Inside, the command runs and is held where a script makes that stamp; behind, it has ended."""
+        gate = self.path("/run/kit-gate")
+        gate.write_text(stamp)
+        self.sh(
+            "systemd-run -q --collect --unit=transaction -E DEBIAN_FRONTEND=noninteractive sh -c"
+            f" '{' '.join(command)} >/run/transaction.log 2>&1 </dev/null; echo $? >/run/transaction.code'"
+        )
+        try:
+            kit.wait_until(self.path("/run/kit-gate-reached").exists, 60, f"the stamp {stamp}")
+            yield
+        finally:
+            gate.unlink()
+        code = self.path("/run/transaction.code")
+        kit.wait_until(code.exists, 120, "the transaction's end")
+        self.transaction = int(code.read_text()), self.path("/run/transaction.log").read_text()
+
+    def record(self):
+        """The transaction's merged log: with machine.record() as log: ..."""
+        self.recorded = record.Record(self)
+        return self.recorded
+
+    def failed_units(self):
+        return self.run("systemctl", "--failed", "--plain", "--no-legend").out.strip()
+
+    def mapped(self):
+        """Plugins that the running server has mapped."""
+        pid = self.show("vsmtp.service", "MainPID")
+        text = self.path(f"/proc/{pid}/maps").read_text()
+        return {line.split()[-1].split("/")[-1] for line in text.splitlines() if "/usr/lib/vsmtp/" in line}
+
+    def wait_links_are(self, want, limit=30):
+        kit.wait_until(lambda: self.links() == want, limit, f"the links {want}")
+
+    def wait_count(self, count):
+        """Like wait_starts(), when nobody is at peace yet."""
+        kit.wait_until(lambda: len(self.starts()) >= count, 60, f"start {count} of vSMTP")
+
+    def disorder(self):
+        """Entries of the links directory that dangle or are somebody's temporary ones."""
+        return self.sh(
+            "cd /etc/vsmtp/plugins 2>/dev/null || exit 0; "
+            'for l in * .[!.]*; do [ -e "$l" ] || [ ! -L "$l" ] || echo "$l dangles"; done; '
+            "ls -A | grep '^[.]' || :"
+        ).out
+
+    def common_order(self):
+        assert not self.own or self._look_at_own() == self.own, "the administrator's own file"
+        assert self.failed_units() == ""
+        assert self.disorder() == "", self.links()
+
+
+class Machine(Common):
+    """What an administrator does with apt."""
+
+    LOCK = "/var/lib/dpkg/lock-frontend"
 
     def apt(self, *args, check=True):
         return self.run(
@@ -66,29 +126,6 @@ class Machine(harness.Container):
         self.sh(f"ln -sfn /srv/releases/{name} /srv/repo")
         self.apt("update")
 
-    @contextlib.contextmanager
-    def stopped_at(self, stamp, *command):
-        """Inside, the command runs and is held where a script makes that stamp; behind, it has ended."""
-        gate = self.path("/run/kit-gate")
-        gate.write_text(stamp)
-        self.sh(
-            "systemd-run -q --collect --unit=transaction -E DEBIAN_FRONTEND=noninteractive sh -c"
-            f" '{' '.join(command)} >/run/transaction.log 2>&1 </dev/null; echo $? >/run/transaction.code'"
-        )
-        try:
-            kit.wait_until(self.path("/run/kit-gate-reached").exists, 60, f"the stamp {stamp}")
-            yield
-        finally:
-            gate.unlink()
-        code = self.path("/run/transaction.code")
-        kit.wait_until(code.exists, 120, "the transaction's end")
-        self.transaction = int(code.read_text()), self.path("/run/transaction.log").read_text()
-
-    def record(self):
-        """The transaction's merged log: with machine.record() as log: ..."""
-        self.recorded = record.Record(self)
-        return self.recorded
-
     def states(self):
         """{package: state} as dpkg's two letters, 'ii' for all in order."""
         out = self.run("dpkg-query", "-W", "-f=${binary:Package} ${db:Status-Abbrev}\n", check=False).out
@@ -98,35 +135,9 @@ class Machine(harness.Container):
         out = self.run("dpkg-query", "-W", "-f=${binary:Package} ${Version}\n", check=False).out
         return dict(line.split() for line in out.splitlines() if line.startswith("vsmtp"))
 
-    def failed_units(self):
-        return self.run("systemctl", "--failed", "--plain", "--no-legend").out.strip()
-
-    def mapped(self):
-        """Plugins that the running server has mapped."""
-        pid = self.show("vsmtp.service", "MainPID")
-        text = self.path(f"/proc/{pid}/maps").read_text()
-        return {line.split()[-1].split("/")[-1] for line in text.splitlines() if "/usr/lib/vsmtp/" in line}
-
-    def wait_links_are(self, want, limit=30):
-        kit.wait_until(lambda: self.links() == want, limit, f"the links {want}")
-
-    def wait_count(self, count):
-        """Like wait_starts(), when nobody is at peace yet."""
-        kit.wait_until(lambda: len(self.starts()) >= count, 60, f"start {count} of vSMTP")
-
-    def disorder(self):
-        """Entries of the links directory that dangle or are somebody's temporary ones."""
-        return self.sh(
-            "cd /etc/vsmtp/plugins 2>/dev/null || exit 0; "
-            'for l in * .[!.]*; do [ -e "$l" ] || [ ! -L "$l" ] || echo "$l dangles"; done; '
-            "ls -A | grep '^[.]' || :"
-        ).out
-
     def in_order(self, states=("ii", "rc")):
         """What every scenario ends with."""
-        assert not self.own or self._look_at_own() == self.own, "the administrator's own file"
-        assert self.failed_units() == ""
-        assert self.disorder() == "", self.links()
+        self.common_order()
         assert set(self.states().values()) <= set(states), self.states()
         assert self.run("flock", "-n", self.LOCK, "true", check=False).code == 0
         assert self.run("dpkg", "--audit").out == ""

@@ -31,29 +31,6 @@ def loaded(start):
     return {name: result for name, (_, result) in start["loaded"].items()}
 
 
-@pytest.fixture(scope="module")
-def root():
-    try:
-        image = harness.Image(install=False, options=harness.recipe(more=dnf_machine.MORE))
-    except harness.CannotBoot as why:
-        if os.environ.get("KIT_CONTAINERS") == "must":
-            pytest.fail(f"no container can be booted here: {why}")
-        pytest.skip(f"NO CONTAINER CAN BE BOOTED HERE: {why}")
-    try:
-        yield dnf_machine.Root(image)
-    finally:
-        image.close()
-
-
-@pytest.fixture
-def bare(root, request):
-    """Nothing of vSMTP yet; dnf offers release 1.0.0."""
-    with dnf_machine.DnfMachine(root) as box:
-        request.node.kit_box = box
-        box.release("1.0.0")
-        yield box
-
-
 @pytest.fixture
 def running(bare):
     """vSMTP, plugin a and the kit are installed and run; all is at peace: one start so far."""
@@ -330,9 +307,9 @@ def test_action_none_stops_restarts(running):
     running.in_order()
 
 
-def test_an_image_gets_its_links_and_an_old_etc_is_put_right_at_the_start(root, request):
+def test_an_image_gets_its_links_and_an_old_etc_is_put_right_at_the_start(rpm_root, request):
     """As rpm-ostree does it: composed without a service manager, then the host's own /etc wins."""
-    with dnf_machine.composed(root, root.layers, "composed") as (inside, layer):
+    with dnf_machine.composed(rpm_root, rpm_root.layers, "composed") as (inside, layer):
         inside("ln", "-sfn", "/srv/releases/1.1.0", "/srv/rpms")
         out = inside("dnf", "install", *ALL).out
         assert "ended with" not in out
@@ -343,7 +320,7 @@ def test_an_image_gets_its_links_and_an_old_etc_is_put_right_at_the_start(root, 
         link.unlink()
     (links / A).symlink_to(FIRST[A])
     (links / "own-name.so").symlink_to(FIRST[B])
-    with dnf_machine.DnfMachine(root, layers=[layer, *root.layers]) as box:
+    with dnf_machine.DnfMachine(rpm_root, layers=[layer, *rpm_root.layers]) as box:
         request.node.kit_box = box
         starts = box.wait_starts(1)
         wanted = {A: SECOND[A], "own-name.so": SECOND[B]}
