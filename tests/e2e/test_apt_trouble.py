@@ -145,19 +145,20 @@ def test_removing_the_server_takes_its_plugins_and_all_links(full):
 
 def test_purged_and_installed_again_under_the_running_daemon(full):
     full.drop_own()  # the directories go too, then
+    full.wait_starts(2)  # it was loaded
     full.purge("vsmtp", *PLUGINS)
     assert not full.path("/etc/vsmtp").exists()
     full.wait_peace()
     full.in_order()
     with full.record() as record:
         full.install("vsmtp", *PLUGINS)
-        full.wait_starts(2)
+        full.wait_starts(3)
     assert [seen(s) for s in record.starts()] == [FIRST], str(record)
     assert full.links() == FIRST
     full.wait_daemon()
     full.in_order()
     full.plugin("later")
-    full.wait_starts(3)
+    full.wait_starts(4)
     assert full.links().keys() == {*FIRST, "vsmtp-plugin-later.so"}
 
 
