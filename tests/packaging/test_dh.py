@@ -169,7 +169,7 @@ SAYS = "--vsmtp-version=2.2.1 or --vsmtp-version=2.2.2 for dh_vsmtp_plugin in de
     "build_depends, version, installed, wanted, said",
     [
         ("", "2.2.1-1", "2.2.2-1", None, "error: debian/changelog: version-conflict: it says 2.2.1"),
-        ("", "2.2.1-1", "2.2.1-7", "2.2.1", None),
+        ("", "2.2.1-1", "2.2.1+dfsg-7", "2.2.1", None),
         ("", "1.0-1", "2.2.2-1", "2.2.2", None),
         ("vsmtp", "2.2.1-1", "2.2.2-1", "2.2.2", "warning: debian/changelog says 2.2.1, the installed package vsmtp is"),
         ("vsmtp (>= 2.0.0)", "2.2.2-1", "2.2.2-1", "2.2.2", None),
