@@ -32,7 +32,7 @@ _vsmtp_pluginctl() {
         fi
     done
     case $verb in
-    sync) options+=' --dry-run --no-reload --forbid-reload --plan= --start-of= --time-limit=' ;;
+    sync) options+=' --dry-run --no-reload --forbid-reload --hold --plan= --start-of= --time-limit=' ;;
     reload) options+=' --force --hook= --time-limit=' ;;
     verify) options+=' --for=' ;;
     enable | disable) options+=' --no-reload' ;;

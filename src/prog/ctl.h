@@ -34,6 +34,7 @@ enum ctl_option {
 	CTL_KEEP_FITTING = 1 << 10,
 	CTL_FORBID_RELOAD = 1 << 11,
 	CTL_HOOK = 1 << 12,
+	CTL_HOLD = 1 << 13,
 };
 
 struct ctl {

@@ -108,8 +108,8 @@ static int mind_the_clock(struct manager *m, const struct pass *p)
 
 /* A directory that was made after we started lies outside our writable mounts: a fresh start mends
  * that, before there is something to write. Not while a package manager works, unless it must be:
- * the fresh start's own pass would not wait. Once for each such directory, so that one that stays
- * read-only is no restart loop. */
+ * what runs before that start would not take the directory over then. Once for each such directory,
+ * so that one that stays read-only is no restart loop. */
 static int mind_the_sandbox(struct manager *m, const struct pass *p)
 {
 	_cleanup_free_ char *key = NULL, *before = NULL;

@@ -32,7 +32,7 @@ int pass_observe(struct observer *o, struct pass *p)
 
 int pass_look(const struct root *r, struct observer *o, struct pass *ret)
 {
-	struct pass p = {0};
+	struct pass p = {.seen.held = ret->seen.held};
 	int k = pass_configure(r, &p);
 
 	if (k >= 0)

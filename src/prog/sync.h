@@ -30,7 +30,8 @@ void pass_done(struct pass *p);
  * who waits for package managers says so in p->seen.held. 0 or -errno; p is to be done. */
 int pass_configure(const struct root *r, struct pass *p) _must_check_ _nonnull_all_;
 int pass_observe(struct observer *o, struct pass *p) _must_check_ _nonnull_all_;
-/* Reads the configuration, looks and plans. Writes nothing, takes no lock. 0 or -errno. */
+/* Reads the configuration, looks and plans; ret->seen.held goes in. Writes nothing, takes no lock.
+ * 0 or -errno. */
 int pass_look(const struct root *r, struct observer *o, struct pass *ret)
 	_must_check_ _nonnull_all_;
 /* Does p's plan; the caller holds the lock since before pass_look(). 0 or -errno. */

@@ -14,7 +14,8 @@ static const struct verb verbs[] = {
 	{"list", "", 0, 0, 0, "every candidate and every link", verb_list},
 	{"plan", "", 0, 0, 0, "what a pass would do", verb_plan},
 	{"sync", "", 0, 0,
-	 CTL_DRY_RUN | CTL_NO_RELOAD | CTL_FORBID_RELOAD | CTL_PLAN | CTL_START_OF | CTL_TIME_LIMIT,
+	 CTL_DRY_RUN | CTL_NO_RELOAD | CTL_FORBID_RELOAD | CTL_HOLD | CTL_PLAN | CTL_START_OF |
+		 CTL_TIME_LIMIT,
 	 "make the links right, and ask for the reload that is owed", verb_sync},
 	{"reload", "", 0, 0, CTL_FORCE | CTL_HOOK | CTL_TIME_LIMIT,
 	 "sync, bring an owed reload about and wait for it", verb_reload},

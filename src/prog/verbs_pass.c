@@ -7,6 +7,7 @@
 #include "prog/log.h"
 #include "sys/apply.h"
 #include "sys/conf.h"
+#include "sys/pkglock.h"
 #include "sys/state.h"
 
 #include <inttypes.h>
@@ -43,6 +44,7 @@ static int say_cannot(struct ctl *c, int error)
 static int do_pass(struct ctl *c, struct pass *p)
 {
 	_cleanup_close_ int lock = -EBADF;
+	struct lock_facts manager = {0};
 	uint64_t fingerprint = 0;
 	int r = state_prepare(&c->root);
 
@@ -50,6 +52,8 @@ static int do_pass(struct ctl *c, struct pass *p)
 		r = lock = state_lock(&c->root);
 	if (r < 0)
 		return say_cannot(c, r);
+	if (ctl_has(c, CTL_HOLD))
+		p->seen.held = pkglock_ask(&c->root, &manager) >= 0 && manager.path;
 	r = ctl_look(c, p);
 	if (r >= 0)
 		r = plan_fingerprint(&p->config, &p->seen, &fingerprint);

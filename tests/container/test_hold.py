@@ -45,7 +45,8 @@ def test_rule_17_the_sandboxed_daemon_waits_for_a_package_manager(box):
     box.wait_links(["mysql"])
     box.wait_starts(2)
     box.plugin("csv")
-    box.run("systemctl", "restart", harness.DAEMON)  # its own start is over all the same
+    box.run("systemctl", "restart", harness.DAEMON)  # its own start waits likewise, and is over soon
+    assert set(box.links()) == {"vsmtp-plugin-mysql.so"}
     box.plugin("late")
     box.path("/run/held").unlink()
     box.wait_links(["csv", "late", "mysql"])

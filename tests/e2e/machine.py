@@ -31,7 +31,6 @@ class Common(harness.Container):
     def drop_own(self):
         self.path(OWN).unlink()
         self.own = None
-        self.wait_peace()
 
     def _look_at_own(self):
         st = self.path(OWN).lstat()

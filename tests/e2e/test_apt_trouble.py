@@ -145,7 +145,7 @@ def test_removing_the_server_takes_its_plugins_and_all_links(full):
 
 def test_purged_and_installed_again_under_the_running_daemon(full):
     full.drop_own()  # the directories go too, then
-    full.wait_starts(2)  # vSMTP had loaded it, too
+    full.wait_starts(2)  # it was loaded
     full.purge("vsmtp", *PLUGINS)
     assert not full.path("/etc/vsmtp").exists()
     full.wait_peace()

@@ -5,6 +5,7 @@
 import pytest
 
 import harness
+import kit
 from machine import seen
 from standins import UPSTREAM_PLUGINS
 
@@ -54,6 +55,21 @@ def test_rule_17_with_the_daemon_its_upgrade_succeeds(upstream, how):
     script = next(e.time for e in record.of("mark") if f"{SERVER} postinst begins" in e.text)
     assert gone and gone[0] < script, str(record)
     assert upstream.links() == links("1.1.0")
+    upstream.in_order()
+
+
+def test_rule_17_a_daemon_that_crashes_meanwhile_makes_no_link_before_its_script(upstream):
+    upstream.install("vsmtp-plugind")
+    upstream.wait_starts(1)
+    upstream.release("upstream-1.1.0")
+    with upstream.stopped_at(f"{SERVER} postinst begins", "apt-get", "-q", "-y", "dist-upgrade"):
+        upstream.wait_links_are({})
+        upstream.sh(f"systemctl kill -s KILL {harness.DAEMON}")
+        kit.wait_until(lambda: upstream.show(harness.DAEMON, "NRestarts") == "1", 20, "its restart")
+        upstream.wait_daemon()
+        assert upstream.links() == {}
+    assert upstream.transaction[0] == 0, upstream.transaction
+    assert seen(upstream.wait_starts(2)[-1]) == links("1.1.0") == upstream.links()
     upstream.in_order()
 
 

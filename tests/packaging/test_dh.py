@@ -118,7 +118,7 @@ def source(tmp_path):
 def test_case(source, case):
     case.put_files(source.path)
     source.write("vsmtp-plugins", "".join(f"{file} {name or ''}\n" for _, file, name in case.files))
-    options = [f"--vsmtp-version={case.version}"] + ["--layout=versioned-dir"] * (case.layout == "B")
+    options = [f"--vsmtp-version={case.version}"] + [f"--layout={case.layout}"]
     done = source.install(*options)
     if case.error:
         assert done.code != 0
@@ -137,9 +137,9 @@ def test_case(source, case):
     "build_depends, version, options, wanted",
     [
         ("vsmtp-dev (= 2.2.1-3), vsmtp (>= 1.0.0)", "9.9.9-1", (), "2.2.1"),
-        ("vsmtp-dev (>= 1:2.3.0~rc.1-1~)", "9.9.9-1", (), "2.3.0-rc.1"),
         ("vsmtp (>= 2.0.0), vsmtp (= 2.2.1)", "9.9.9-1", (), "2.2.1"),
-        ("vsmtp (>= 2.2.1~) <!nocheck> | other", "9.9.9-1", (), "2.2.1"),
+        ("vsmtp (= 1:2.2.1~rc.1-1) <!nocheck> | other", "9.9.9-1", (), "2.2.1-rc.1"),
+        ("vsmtp (>= 2.2.0~) <!nocheck> | other", "2.2.1-1", (), "2.2.1"),
         ("vsmtp (<< 3)", "1:2.2.1+dfsg-1~bpo12+1", (), "2.2.1"),
         ("", "2.2.1~rc.1", (), "2.2.1-rc.1"),
         ("vsmtp-dev (= 2.2.1-3)", "9.9.9-1", ("--vsmtp-version=1.0.0",), "1.0.0"),
@@ -152,6 +152,48 @@ def test_where_the_version_comes_from(tmp_path, build_depends, version, options,
     assert done.code == 0, done
     assert f"dh_vsmtp_plugin: for vSMTP {wanted}" in done.out.replace("+dfsg", "")
     assert source.files() == [f"/usr/lib/vsmtp/libvsmtp-plugin-a-{wanted}.so"]
+
+
+# As if that vSMTP were installed; nothing else is asked here.
+DPKG_QUERY = """\
+#!/bin/sh
+case "$*" in
+*" vsmtp") echo "installed {version}" ;;
+*) exit 1 ;;
+esac
+"""
+SAYS = "--vsmtp-version=2.2.1 or --vsmtp-version=2.2.2 for dh_vsmtp_plugin in debian/rules"
+
+
+@pytest.mark.parametrize(
+    "build_depends, version, installed, wanted, said",
+    [
+        ("", "2.2.1-1", "2.2.2-1", None, "error: debian/changelog: version-conflict: it says 2.2.1"),
+        ("", "2.2.1-1", "2.2.1+dfsg-7", "2.2.1", None),
+        ("", "1.0-1", "2.2.2-1", "2.2.2", None),
+        ("vsmtp", "2.2.1-1", "2.2.2-1", "2.2.2", "warning: debian/changelog says 2.2.1, the installed package vsmtp is"),
+        ("vsmtp (>= 2.0.0)", "2.2.2-1", "2.2.2-1", "2.2.2", None),
+        ("vsmtp (>= 2.3.0)", "2.2.2-1", "2.2.2-1", "2.2.2", "says 2.3.0 (a minimum), the installed package vsmtp is"),
+        ("vsmtp (>= 2.3.0)", "9.9.9-1", None, "9.9.9", "says 2.3.0 (a minimum), the version of this package is 9.9.9"),
+        ("vsmtp (= 2.2.1)", "9.9.9-1", "2.2.2-1", "2.2.1", "warning: the installed package vsmtp says 2.2.2, vsmtp (= 2"),
+    ],
+)
+def test_versions_that_disagree_are_told_of(tmp_path, build_depends, version, installed, wanted, said):
+    source = Source(tmp_path / "source", version, build_depends=build_depends)
+    source.put("target/release/libvsmtp_plugin_a.so")
+    query = tmp_path / "bin/dpkg-query"
+    query.parent.mkdir()
+    query.write_text(DPKG_QUERY.format(version=installed) if installed else "#!/bin/sh\nexit 1\n")
+    query.chmod(0o755)
+    done = source.install(PATH=f"{query.parent}:{os.environ['PATH']}")
+    if wanted:
+        assert done.code == 0, done
+        assert source.files() == [f"/usr/lib/vsmtp/libvsmtp-plugin-a-{wanted}.so"]
+    else:
+        assert SAYS in one_error(done, "debian/changelog: version-conflict: ")
+        assert source.files() == []
+    assert ("warning: " in done.err) == bool(said and wanted), done.err
+    assert not said or (said in done.err and "cure: --vsmtp-version=" in done.err), done.err
 
 
 @pytest.mark.parametrize(
@@ -182,6 +224,57 @@ def test_a_bad_file_that_was_installed_already_is_called_by_its_own_name(source)
 
 def test_nothing_built_is_an_error(source):
     one_error(source.install("--vsmtp-version=1.0.0"), "debian/vsmtp-plugins: missing: ")
+
+
+@pytest.mark.parametrize("name", ["vsmtp-plugin", "kit-cese.vsmtp-plugins"])
+def test_a_misnamed_list_is_told_of(source, name):
+    source.put("a.so")
+    source.write(name, "a.so a\n")
+    source.write("vsmtp-plugin-a.install", "other usr/lib\n")
+    done = source.install("--vsmtp-version=1.0.0")
+    assert f"debian/{name} is no package's list" in one_error(done, "debian/vsmtp-plugins: missing: ")
+    assert done.err.count("warning: ") == 1 and f"warning: debian/{name}: no package's list" in done.err
+
+
+def test_what_is_missing_is_named_with_its_line(source):
+    source.put("a.so")
+    source.write("vsmtp-plugins", "# two\na.so  a\nb.so  bee\n")
+    said = one_error(source.install("--vsmtp-version=1.0.0"), "b.so: missing: line 3 of debian/vsmtp-plugins ")
+    assert "debian/tmp" in said and "debian/kit-case" in said
+    source.write("vsmtp-plugins", "a  a.so\n")
+    said = one_error(source.install("--vsmtp-version=1.0.0"), "a: missing: line 1 of debian/vsmtp-plugins ")
+    assert said.endswith("; cure: FILE comes first: a.so a")
+
+
+@pytest.mark.parametrize(
+    "code, said",
+    [
+        ("static int __attribute__((used)) module_entrypoint(void) { return 0; }", "module_entrypoint: local or hidden"),
+        ("int _Z17module_entrypointv(void) { return 0; }", "_Z17module_entrypointv: a mangled name"),
+        ("int module_entrypoint = 1;", "module_entrypoint: data, not a function"),
+        ("int module_entry_point(void) { return 0; }", "module_entry_point: another name"),
+        ("int other(void) { return 0; }", None),
+    ],
+)
+def test_a_symbol_that_was_meant_as_entry_point_is_named(source, code, said):
+    (source.path / "a.c").write_text(code + "\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", "a.so", "a.c"], cwd=source.path, check=True)
+    source.write("vsmtp-plugins", "a.so a\n")
+    line = one_error(source.install("--vsmtp-version=1.0.0"), "a.so: no-entry-point: ")
+    assert "; cure: export module_entrypoint as extern \"C\"" in line
+    assert (f" (it has {said}); " in line) if said else (" (it has" not in line)
+
+
+def test_errors_tell_a_packager_what_to_write(source):
+    source.put("a.so", "noted=1.1.0")
+    source.write("vsmtp-plugins", "a.so a\n")
+    line = one_error(source.install("--vsmtp-version=1.0.0"), "a.so: version-conflict: its note (.note.vsmtp) says 1.1.0")
+    assert "; cure: rebuild it for 1.0.0" in line and "its name says" not in line
+    line = one_error(source.install("--vsmtp-version=1.0"), "a.so: version-not-understood: ")
+    assert '"1.0" (from --vsmtp-version) ' in line
+    source.write("vsmtp-plugins", "a.so a.b\n")
+    line = one_error(source.install("--vsmtp-version=1.0.0"), "a.so: name-not-understood: ")
+    assert '"a.b" is no NAME' in line and "letters, digits, - and _" in line
 
 
 def test_two_that_may_be_one_plugin_are_not_guessed_at(source):
@@ -218,6 +311,18 @@ def test_several_packages_each_with_its_plugin(tmp_path):
     assert source.install("--vsmtp-version=1.0.0", "-i").code == 0
 
 
+def test_an_unprefixed_list_belongs_to_the_first_package(tmp_path):
+    more = (
+        "\nPackage: kit-other\nArchitecture: any\nDepends: ${vsmtp:Depends}\nProvides: ${vsmtp:Provides}\n"
+        "Description: another case\n Of the tests.\n"
+    )
+    source = Source(tmp_path / "source", more=more, depends="${misc:Depends}")
+    source.put("a.so")
+    source.write("vsmtp-plugins", "a.so a\n")
+    line = one_error(source.install("--vsmtp-version=1.0.0"), "debian/control: no-depends: package kit-case ")
+    assert "debian/PACKAGE.vsmtp-plugins, not in debian/vsmtp-plugins" in line
+
+
 def test_run_again_declares_the_last_version_only(source):
     source.put("target/release/libvsmtp_plugin_a.so")
     assert source.install("--vsmtp-version=1.0.0").code == 0
@@ -239,7 +344,7 @@ def test_a_package_that_forgets_the_dependency_is_not_built(tmp_path):
 
 def test_unknown_layout(source):
     source.put("target/release/libvsmtp_plugin_a.so")
-    one_error(source.install("--layout=flat"), "--layout=flat: ")
+    one_error(source.install("--layout=flat"), "--layout=flat: not a layout; cure: say versioned-name or versioned-dir")
 
 
 @pytest.mark.parametrize(

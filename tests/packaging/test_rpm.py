@@ -13,7 +13,6 @@ import test_dh
 
 RPM = kit.SOURCE / "rpm"
 ALL = cases.load()
-LAYOUT = {"A": "flat", "B": "versioned-dir"}
 SPEC = """\
 Name: kit-case
 Version: {version}
@@ -103,7 +102,7 @@ def unpack(package, where):
 
 
 def build_case(case, path):
-    spec = Spec(path, vsmtp_version=case.version, vsmtp_layout=LAYOUT[case.layout])
+    spec = Spec(path, vsmtp_version=case.version, vsmtp_layout=case.layout)
     case.put_files(spec.source)
     return spec, spec.build([(file, name) for _, file, name in case.files])
 
@@ -118,13 +117,31 @@ def test_case(tmp_path, case):
     assert done.code == 0, done
     found = query(spec.package, "-l", "--qf", "[%{FILENAMES} %{FILEMODES:perms} %{FILEUSERNAME}\n]")
     files = sorted(tuple(line.split()) for line in found if line.endswith("root") and ".so " in line)
-    assert files == [(path, "-rw-r--r--", "root") for path in case.paths]
+    assert files == [(path, "-rwxr-xr-x", "root") for path in case.paths]
     assert declares(spec.package) == case.declares
     assert set(query(spec.package, "--qf", "[%{ORDERNAME}\n]")) == {"vsmtp-plugind"}
     tree = unpack(spec.package, tmp_path / "tree")
     for path in case.paths:
         version = re.search(r"\d+\.\d+\.\d+(-rc\.\d+)?", path)[0]
         cases.check_note(tree / path.lstrip("/"), version)
+
+
+@pytest.mark.parametrize(
+    "files, settings, said",
+    [
+        ([("", None)], {}, "error: FILE: missing: "),
+        ([("a.so", "a")], {"vsmtp_layout": "flat"}, "error: --layout=flat: not a layout; cure: say versioned-name or"),
+        ([("a", "a.so")], {}, "; cure: FILE comes first: a.so a"),
+        ([("a.so", "a")], {"vsmtp_version": "1.0"}, '"1.0" (vsmtp_version, which is the Version'),
+    ],
+)
+def test_errors_tell_a_packager_what_to_write(tmp_path, files, settings, said):
+    spec = Spec(tmp_path / "case", **settings)
+    (spec.source / "a.so").write_bytes(cases.contents("good"))
+    done = spec.build(files)
+    assert done.code != 0
+    (line,) = [line for line in (done.out + done.err).splitlines() if "vsmtp-plugin-install: error: " in line]
+    assert said in line and "; cure: " in line
 
 
 def test_both_formats_declare_the_same(tmp_path):
@@ -138,7 +155,7 @@ def test_both_formats_declare_the_same(tmp_path):
         source = test_dh.Source(tmp_path / f"deb-{case.name}")
         case.put_files(source.path)
         source.write("vsmtp-plugins", "".join(f"{file} {name or ''}\n" for _, file, name in case.files))
-        done = source.install(f"--vsmtp-version={case.version}", *["--layout=versioned-dir"] * (case.layout == "B"))
+        done = source.install(f"--vsmtp-version={case.version}", f"--layout={case.layout}")
         assert done.code == 0, done
         for kind, words in (("rpm", declares(spec.package)), ("deb", source.declares())):
             said[kind] += [f"{case.name}: {relation}" for relation in words]

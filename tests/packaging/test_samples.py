@@ -106,6 +106,12 @@ def test_the_inherited_test_fails_for_what_is_not_linked_or_does_not_load(builde
     assert "Enabled=no" in done.out, "why is shown"
     done = builder.run("vsmtp-plugin-autopkgtest", "other", check=False)
     assert done.code == 1 and "no installed package provides vsmtp-plugin-other" in done.out, done.out
+    assert "; cure: if the log of the build has no line \"dh_vsmtp_plugin: for vSMTP" in done.out
+    assert "dh-sequence-vsmtp-plugin" in done.out and "${vsmtp:Provides}" not in done.out
+    # dpkg's own record, as if the packager had forgotten the field.
+    builder.run("sed", "-i", "/^Provides: vsmtp-plugin-stub /d", "/var/lib/dpkg/status")
+    done = builder.run("vsmtp-plugin-autopkgtest", "stub", check=False)
+    assert done.code == 1 and "package vsmtp-plugin-stub has the plugin and does not provide" in done.out, done.out
 
 
 BREAKS = [
