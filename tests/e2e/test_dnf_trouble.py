@@ -231,6 +231,7 @@ def test_the_daemon_may_be_missing_in_a_transaction(full, fate, when):
         if "kill" in fate:
             kit.wait_until(lambda: full.show(harness.DAEMON, "NRestarts") == "1", 20, "its restart")
             full.wait_daemon()
+            assert full.links() == FIRST, "its start waits for dnf, too"
     assert full.transaction[0] == 0, full.transaction
     assert_upgraded(full, 2)
     assert full.is_active(harness.DAEMON) == ("kill" in fate)
