@@ -94,7 +94,8 @@ static int request(struct ctl *c, const struct unit_facts *u)
 	if (r >= 0)
 		r = unit_ask_executor(c->manager);
 	if (r >= 0) {
-		log_msg(LOG_NOTICE, "%s: to be restarted when this reload is over", c->unit);
+		/* By the stream, as say_refused() does. */
+		printf("%s: to be restarted when this reload is over\n", c->unit);
 		return CTL_DONE;
 	}
 	if (str_replace(&asked.name, c->unit) >= 0 && state_read_unit(&c->root, &asked) >= 0)
