@@ -11,6 +11,7 @@ boots in about a third of a second, so each test has one of its own.
         box.links(), box.starts()                what is linked; what each start of vSMTP loaded
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -91,16 +92,22 @@ def image_tar(options=None):
     cache = Path(os.environ.get("KIT_CACHE", "/var/cache/vsmtp-kit-tests"))
     cache.mkdir(parents=True, exist_ok=True)
     tar = cache / f"{suite()}-{name}.tar"
-    if not tar.exists():
-        temporary = cache / f".{tar.name}.{os.getpid()}.tar"
-        done = subprocess.run(
-            ["mmdebstrap", *options, suite(), temporary], capture_output=True, text=True
-        )
-        if done.returncode != 0:
-            temporary.unlink(missing_ok=True)
-            raise CannotBoot(f"mmdebstrap {suite()} failed: {done.stderr.strip()[-300:]}")
-        temporary.rename(tar)
+    with open(cache / f".{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several workers want it, and one makes it
+        if not tar.exists():
+            _make_tar(options, tar)
     return tar
+
+
+def _make_tar(options, tar):
+    temporary = tar.with_name(f".{os.getpid()}.{tar.name}")
+    for _ in range(2):  # a mirror may have a bad moment
+        done = subprocess.run(["mmdebstrap", *options, suite(), temporary], capture_output=True, text=True)
+        if done.returncode == 0:
+            temporary.rename(tar)
+            return
+        temporary.unlink(missing_ok=True)
+    raise CannotBoot(f"mmdebstrap {suite()} failed: {done.stderr.strip()[-300:]}")
 
 
 class Image:
