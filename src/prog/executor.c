@@ -4,25 +4,16 @@
 #include "base/str.h"
 #include "prog/executor_unit.h"
 #include "prog/log.h"
+#include "sys/clock.h"
 
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 #define CALL_LIMIT_USEC (10 * USEC_PER_SEC)
 #define BARRIER_LIMIT_USEC (20 * USEC_PER_SEC)
 #define POLL_USEC (200 * USEC_PER_MSEC)
-
-uint64_t executor_now_usec(void)
-{
-	struct timespec t;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &t) < 0)
-		return 0;
-	return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / NSEC_PER_USEC;
-}
 
 void executor_look_done(struct executor_look *l)
 {
@@ -74,7 +65,7 @@ static bool take_requests(struct executor *x)
 static void wait_until(struct executor *x, uint64_t due)
 {
 	struct pollfd p = {.fd = x->signal_fd, .events = POLLIN};
-	uint64_t now = executor_now_usec();
+	uint64_t now = clock_usec(CLOCK_MONOTONIC);
 	struct timespec t;
 
 	if (due <= now)
@@ -105,7 +96,7 @@ static int step(struct executor *x, uint64_t *ret_due)
 			break;
 		}
 		restart_configure(&u->machine, l.config.settle_usec, l.config.settle_max_usec);
-		next = executor_unit_step(x, u, &l, i, executor_now_usec());
+		next = executor_unit_step(x, u, &l, i, clock_usec(CLOCK_MONOTONIC));
 		due = MIN(due, next);
 	}
 	*ret_due = due;
@@ -126,7 +117,7 @@ static int settle(struct executor *x)
 		if (due == USEC_INFINITY)
 			return 0;
 		/* Another one's job may end what we wait for, so never sleep for long. */
-		wait_until(x, MIN(due, executor_now_usec() + POLL_USEC));
+		wait_until(x, MIN(due, clock_usec(CLOCK_MONOTONIC) + POLL_USEC));
 	}
 }
 
@@ -146,17 +137,17 @@ static void tell(const char *state)
  * "reloading", and a request would become one more reload of a process that is about to end. */
 static void await_stopping(struct executor *x)
 {
-	uint64_t deadline = executor_now_usec() + CALL_LIMIT_USEC;
+	uint64_t deadline = clock_usec(CLOCK_MONOTONIC) + CALL_LIMIT_USEC;
 	bool reloading = true;
 
-	while (reloading && executor_now_usec() < deadline) {
+	while (reloading && clock_usec(CLOCK_MONOTONIC) < deadline) {
 		_cleanup_(unit_facts_done) struct unit_facts u = {0};
 
 		if (!x->manager || unit_read(x->manager, UNIT_EXECUTOR, &u) < 0)
 			return;
 		reloading = u.sub_state && str_after(u.sub_state, "reload");
 		if (reloading)
-			wait_until(x, executor_now_usec() + POLL_USEC / 10);
+			wait_until(x, clock_usec(CLOCK_MONOTONIC) + POLL_USEC / 10);
 	}
 }
 

@@ -4,9 +4,9 @@
 #include "base/str.h"
 #include "core/wording.h"
 #include "prog/log.h"
+#include "sys/clock.h"
 
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 /* A unit's own stop may take minutes (upstream's unit: 300 s), then its start. */
 #define JOB_LIMIT_USEC (10 * 60 * USEC_PER_SEC)
@@ -324,7 +324,7 @@ static uint64_t step_reload(struct executor *x, struct executor_unit *u,
 	if (str_replace(&u->tried_set, l->units.set) < 0)
 		u->tries = TRIES_MAX;
 	result = act(x, u, l, i);
-	restart_end(&u->machine, executor_now_usec(), result);
+	restart_end(&u->machine, clock_usec(CLOCK_MONOTONIC), result);
 	return 0; /* look again at once: done, or owed anew */
 }
 

@@ -42,9 +42,6 @@ struct executor_look {
 	struct units units;
 };
 
-/* CLOCK_MONOTONIC. */
-uint64_t executor_now_usec(void);
-
 void executor_look_done(struct executor_look *l);
 int executor_look(struct executor *x, struct executor_look *ret) _must_check_ _nonnull_all_;
 

@@ -3,9 +3,8 @@
 
 #include "core/wording.h"
 #include "prog/log.h"
+#include "sys/clock.h"
 #include "sys/pkglock.h"
-
-#include <time.h>
 
 #define ASK_AGAIN_USEC (50 * USEC_PER_SEC / 1000)
 
@@ -36,9 +35,8 @@ static int say(const struct holder *h, enum hold_news news)
 int holder_ask(struct holder *h, const struct root *root, uint64_t max_usec)
 {
 	struct lock_facts now = {0};
-	uint64_t now_usec = 0, due;
-	struct timespec wall = {0};
 	enum hold_news news;
+	uint64_t due;
 	int r = pkglock_ask(root, &now);
 
 	if (r < 0 && r != -EACCES)
@@ -46,14 +44,9 @@ int holder_ask(struct holder *h, const struct root *root, uint64_t max_usec)
 	if (r >= 0 && (now.path || !holder_holds(h)))
 		h->lock = now;
 	/* Not the loop's time: a pass may have lasted. */
-	(void)clock_gettime(CLOCK_MONOTONIC, &wall);
-	now_usec = (uint64_t)wall.tv_sec * USEC_PER_SEC + (uint64_t)wall.tv_nsec / 1000;
-	news = hold_see(&h->hold, &now, max_usec, now_usec);
-	if (news == HOLD_BEGINS) {
-		(void)clock_gettime(CLOCK_REALTIME, &wall);
-		h->since_usec =
-			(uint64_t)wall.tv_sec * USEC_PER_SEC + (uint64_t)wall.tv_nsec / 1000;
-	}
+	news = hold_see(&h->hold, &now, max_usec, clock_usec(CLOCK_MONOTONIC));
+	if (news == HOLD_BEGINS)
+		h->since_usec = clock_usec(CLOCK_REALTIME);
 	r = news == HOLD_NO_NEWS ? 0 : say(h, news);
 	due = hold_due_usec(&h->hold, max_usec);
 	if (r >= 0 && due == USEC_INFINITY)

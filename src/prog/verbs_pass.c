@@ -6,12 +6,12 @@
 #include "core/wording.h"
 #include "prog/log.h"
 #include "sys/apply.h"
+#include "sys/clock.h"
 #include "sys/conf.h"
 #include "sys/pkglock.h"
 #include "sys/state.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 #define RELOAD_LIMIT_USEC (120 * USEC_PER_SEC)
 #define POLL_USEC (200 * USEC_PER_MSEC)
@@ -253,14 +253,6 @@ static int ask(struct ctl *c, struct done *d)
 
 /* ---- reload ---- */
 
-static uint64_t now_usec(void)
-{
-	struct timespec t = {0};
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / NSEC_PER_USEC;
-}
-
 static bool any_runs(const struct units *u)
 {
 	for (size_t i = 0; i < u->n; i++)
@@ -296,7 +288,7 @@ static int wait_served(struct ctl *c, uint64_t deadline, struct units *ret)
 			r = ctl_units(c, &p, &u);
 		if (r < 0)
 			return r;
-		if (!units_owed(&u) || !works || now_usec() > deadline) {
+		if (!units_owed(&u) || !works || clock_usec(CLOCK_MONOTONIC) > deadline) {
 			*ret = u;
 			u = (struct units){0};
 			return 0;
@@ -342,7 +334,7 @@ static int say_last_reload(struct ctl *c, struct done *d, const char *result)
 
 static int reload_and_wait(struct ctl *c, struct done *d)
 {
-	uint64_t deadline = now_usec() + RELOAD_LIMIT_USEC;
+	uint64_t deadline = clock_usec(CLOCK_MONOTONIC) + RELOAD_LIMIT_USEC;
 	_cleanup_(units_done) struct units before = {0};
 	_cleanup_free_ char *result = NULL;
 	int r;

@@ -2,13 +2,13 @@
 #include "sys/child.h"
 
 #include "base/str.h"
+#include "sys/clock.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 /* A child that runs. Whoever leaves takes the whole group down and reaps the child, so no exit
  * leaves a zombie or a process behind. */
@@ -47,14 +47,6 @@ static void child_done(struct child *c)
 		(void)child_reap(c, &unused);
 	c->pid_fd = fd_close(c->pid_fd);
 	c->out_fd = fd_close(c->out_fd);
-}
-
-static uint64_t now_usec(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / NSEC_PER_USEC;
 }
 
 /* stdout is set before /dev/null is opened: the pipe may sit on one of the three numbers. */
@@ -139,13 +131,13 @@ static int child_drain(struct child *c, struct buf *text, size_t max, bool *ret_
  * -ETIMEDOUT, -EOVERFLOW, -errno. */
 static int child_follow(struct child *c, struct buf *text, size_t max, uint64_t timeout_usec)
 {
-	uint64_t start = now_usec();
+	uint64_t start = clock_usec(CLOCK_MONOTONIC);
 	bool open = true;
 
 	for (;;) {
 		struct pollfd fds[] = {{.fd = c->pid_fd, .events = POLLIN},
 				       {.fd = open ? c->out_fd : -1, .events = POLLIN}};
-		uint64_t gone = now_usec() - start;
+		uint64_t gone = clock_usec(CLOCK_MONOTONIC) - start;
 		struct timespec left;
 		int r;
 

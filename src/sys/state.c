@@ -233,8 +233,7 @@ int state_read_unit(const struct root *r, struct unit_facts *u)
 		k = split_record(record, u);
 	if (k == -ENOMEM)
 		return k;
-	if (k != -ENOMEM)
-		k = state_read_text(r, STATE_FILE_FORBIDDEN, &u->forbidden);
+	k = state_read_text(r, STATE_FILE_FORBIDDEN, &u->forbidden);
 	if (k == -ENOMEM)
 		return k;
 	u->request_nsec = read_number(r, REQUEST);

@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sys/unit_bus.h"
 
-#include <time.h>
+#include "sys/clock.h"
 
 #define PRIVATE_SOCKET "/run/systemd/private"
 
-static uint64_t now_usec(void)
-{
-	struct timespec t;
-
-	if (clock_gettime(CLOCK_MONOTONIC, &t) < 0)
-		return 0;
-	return (uint64_t)t.tv_sec * USEC_PER_SEC + (uint64_t)t.tv_nsec / NSEC_PER_USEC;
-}
-
 uint64_t unit_bus_deadline(uint64_t usec)
 {
-	uint64_t now = now_usec();
+	uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
 	return usec > UINT64_MAX - now ? UINT64_MAX : now + usec;
 }
@@ -35,7 +26,7 @@ int unit_bus_step(sd_bus *bus, uint64_t deadline)
 
 	if (r != 0)
 		return r < 0 ? unit_bus_lost(r) : 0;
-	now = now_usec();
+	now = clock_usec(CLOCK_MONOTONIC);
 	if (now >= deadline)
 		return -ETIMEDOUT;
 	r = sd_bus_wait(bus, deadline == UINT64_MAX ? UINT64_MAX : deadline - now);
