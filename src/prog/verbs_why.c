@@ -164,8 +164,9 @@ static int link_words(const struct pass *p, const struct candidate *k, char **re
 		_cleanup_free_ char *trouble = NULL;
 		int r = wording_plan_trouble(&p->config, &p->seen, &p->plan, &trouble);
 
-		buf_add(&b, trouble ? "no link leads to it: " : "no link leads to it");
-		buf_add(&b, trouble ? trouble : "");
+		buf_add(&b, "no link leads to it");
+		buf_add(&b, trouble && *trouble ? ": " : "");
+		buf_add(&b, trouble);
 		return r < 0 ? r : buf_take(&b, ret);
 	}
 	buf_add(&b, now ? "linked as " : "a pass makes its link ");

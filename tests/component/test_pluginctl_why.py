@@ -353,6 +353,8 @@ def test_why_takes_a_name_a_file_a_path_or_a_link(tree, word):
 
 def test_why_tells_what_keeps_a_right_file_from_its_link(tree):
     tree.plugin("mysql")
+    tree.plugin("csv", "1.1.0")
+    assert "\n  no link leads to it\n" in tree.ctl("why", "csv").out, "its gates tell"
     shutil.rmtree(tree.path / "etc/vsmtp")
     said = tree.ctl("why", "mysql").out
     assert "no link leads to it: there is no directory above /etc/vsmtp/plugins" in " ".join(said.split())
