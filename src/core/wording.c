@@ -119,6 +119,7 @@ int wording_remark(const struct config_remark *r, char **ret)
 	} else {
 		buf_add(&b, "; ignored");
 	}
+	buf_add(&b, "; see plugind.conf(5)");
 	return buf_take(&b, ret);
 }
 

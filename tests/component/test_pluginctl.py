@@ -536,7 +536,7 @@ def test_configuration_mistakes_name_file_line_key_and_what_holds(tree):
     for verb in (["status"], ["list"], ["plan"], ["sync"]):
         done = tree.ctl(*verb, expect=0)
         text = done.out + done.err
-        assert f"{where}:2: [Plugind] Action=maybe: bad value; in force is Action=auto" in text
+        assert f"{where}:2: [Plugind] Action=maybe: bad value; in force is Action=auto; see plugind.conf(5)" in text
         assert f"{where}:3: [Plugind] NoSuch=1: no such key" in text
         assert f"{where}:4: [Plugind] SettleSec=\\x1bx: bad value; in force is" in text
         assert f"{where}:5: " in text and "no such section" in text
