@@ -12,19 +12,12 @@ import bus
 import kit
 
 UNIT = bus.UNIT
-CONFIG = "[Plugind]\nSettleSec=50ms\nSettleMaxSec=500ms\n"
-
-
-@pytest.fixture
-def where(tmp_path):
-    bus.require()
-    return tmp_path
 
 
 @pytest.fixture
 def host(tree, where):
     """vSMTP runs with the one plugin that is there; nothing is owed."""
-    tree.config(CONFIG)
+    tree.config(bus.CONFIG_QUICK)
     owe(tree, "first")
     with bus.Host(tree, where) as h:
         yield h
@@ -89,7 +82,7 @@ def test_rule_18_a_link_that_went_is_owed_without_a_start_hook(host):
 
 
 def test_rule_18_the_start_hooks_record_is_believed(tree, where):
-    tree.config(CONFIG)
+    tree.config(bus.CONFIG_QUICK)
     owe(tree, "first")
     record = where / "record"
     with bus.Host(tree, where) as host:
@@ -167,14 +160,14 @@ def test_rule_18_what_does_not_run_is_never_started(host, line):
 
 
 def test_rule_19_action_none(host):
-    host.tree.config(CONFIG + "Action=none\n")
+    host.tree.config(bus.CONFIG_QUICK + "Action=none\n")
     owe(host.tree, "second")
     reload_done(host)
     assert host.restarts == 0
 
 
 def test_several_units(tree, where):
-    tree.config(CONFIG + "Unit=\nUnit=vsmtp.service vsmtp-b.service vsmtp-c.service\n")
+    tree.config(bus.CONFIG_QUICK + "Unit=\nUnit=vsmtp.service vsmtp-b.service vsmtp-c.service\n")
     owe(tree, "first")
     with bus.Host(tree, where, ["vsmtp-b.service start", "vsmtp-c.service load loaded"]) as host:
         owe(tree, "second")
@@ -185,7 +178,7 @@ def test_several_units(tree, where):
 
 
 def test_one_failing_unit_does_not_keep_the_other(tree, where):
-    tree.config(CONFIG + "Unit=\nUnit=vsmtp.service vsmtp-b.service\n")
+    tree.config(bus.CONFIG_QUICK + "Unit=\nUnit=vsmtp.service vsmtp-b.service\n")
     owe(tree, "first")
     lines = ["vsmtp.service result failed", "vsmtp-b.service start"]
     with bus.Host(tree, where, lines) as host:
@@ -228,7 +221,7 @@ def test_rule_19_our_own_hook_is_not_the_units_own_reload(host):
 
 
 def test_rule_19_action_restart_ignores_exec_reload(host):
-    host.tree.config(CONFIG + "Action=restart\n")
+    host.tree.config(bus.CONFIG_QUICK + "Action=restart\n")
     host.apply(f"{UNIT} reload /bin/kill")
     owe(host.tree, "second")
     reload_done(host)
@@ -448,7 +441,7 @@ def test_rule_18_a_request_while_its_own_reload_still_runs_is_not_lost(host):
 
 
 def test_messages_go_to_the_journal_with_fields(tree, where, monkeypatch):
-    tree.config(CONFIG)
+    tree.config(bus.CONFIG_QUICK)
     owe(tree, "first")
     monkeypatch.chdir(tree.mkdir("run/systemd/journal"))
     journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

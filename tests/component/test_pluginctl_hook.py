@@ -13,25 +13,14 @@ import bus
 import kit
 
 UNIT = bus.UNIT
-CONFIG = "[Plugind]\nSettleSec=50ms\nSettleMaxSec=500ms\n"
 HOOK = ["reload", f"--hook={UNIT}"]
 OURS = "/usr/bin/vsmtp-pluginctl"
-
-
-def ctl(host, *args, **options):
-    return host.run("vsmtp-pluginctl", *args, **options)
-
-
-@pytest.fixture
-def where(tmp_path):
-    bus.require()
-    return tmp_path
 
 
 @pytest.fixture
 def host(tree, where):
     """vSMTP runs with the one plugin that is there; its ExecReload= is the drop-in's alone."""
-    tree.config(CONFIG)
+    tree.config(bus.CONFIG_QUICK)
     tree.link("vsmtp-plugin-first.so", tree.plugin("first"))
     with bus.Host(tree, where, lines=[f"{UNIT} reload {OURS}"]) as h:
         yield h
@@ -43,7 +32,7 @@ def requests(host):
 
 def test_reload_hook_restarts_though_nothing_is_owed_and_does_not_wait(host):
     host.apply("executor hold-ready")
-    ctl(host, *HOOK, expect=0)
+    host.ctl(*HOOK, expect=0)
     assert requests(host) == [f"requested-{UNIT}"]
     host.wait("executor spawned")
     assert host.count("executor exit") == 0
@@ -55,7 +44,7 @@ def test_reload_hook_restarts_though_nothing_is_owed_and_does_not_wait(host):
 
 def test_reload_hook_makes_the_links_right_first(host):
     host.tree.plugin("second")
-    done = ctl(host, *HOOK, expect=0)
+    done = host.ctl(*HOOK, expect=0)
     assert "vsmtp-plugin-second.so" in host.tree.links()
     assert "vsmtp-plugin-second.so" in done.err
     host.wait_end()
@@ -64,16 +53,16 @@ def test_reload_hook_makes_the_links_right_first(host):
 
 def test_reload_hook_missed_plugins_are_no_reason_to_refuse(host):
     (host.tree.store / "libvsmtp-plugin-first-1.0.0.so").unlink()
-    done = ctl(host, *HOOK, expect=0)
+    done = host.ctl(*HOOK, expect=0)
     assert "plugin first has no link" in done.err
     host.wait_end()
     assert host.restarts == 1
 
 
 def test_reload_hook_asks_for_its_own_unit_only(host):
-    host.tree.config(CONFIG + f"Unit={UNIT} vsmtp-b.service\n")
+    host.tree.config(bus.CONFIG_QUICK + f"Unit={UNIT} vsmtp-b.service\n")
     host.apply("vsmtp-b.service start")
-    ctl(host, *HOOK, expect=0)
+    host.ctl(*HOOK, expect=0)
     host.wait_end()
     assert host.restarts == 1
     assert host.count("TryRestartUnit vsmtp-b.service") == 0
@@ -82,7 +71,7 @@ def test_reload_hook_asks_for_its_own_unit_only(host):
 def test_rule_19_reload_hook_keeps_out_if_the_unit_has_its_own(host):
     host.apply(f"{UNIT} reload /bin/own {OURS}")
     host.tree.plugin("second")
-    done = ctl(host, *HOOK, expect=0)
+    done = host.ctl(*HOOK, expect=0)
     assert (done.out, done.err) == ("", "")
     assert host.count("executor spawned") == 0
     assert requests(host) == []
@@ -107,11 +96,11 @@ def links_elsewhere(tree):
 
 
 def action_none(tree):
-    tree.config(CONFIG + "Action=none\n")
+    tree.config(bus.CONFIG_QUICK + "Action=none\n")
 
 
 def another_unit(tree):
-    tree.config(CONFIG + "Unit=another.service\n")
+    tree.config(bus.CONFIG_QUICK + "Unit=another.service\n")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +116,7 @@ def another_unit(tree):
 )
 def test_reload_hook_refuses_what_is_certain_to_fail(host, harm, words):
     harm(host.tree)
-    done = ctl(host, *HOOK, expect=1)
+    done = host.ctl(*HOOK, expect=1)
     assert words in done.err.splitlines()[-1]
     assert f"{UNIT} runs on as it is" in done.err.splitlines()[-1]
     assert host.count("executor spawned") == 0
@@ -148,13 +137,13 @@ def test_reload_hook_says_the_reason_again_when_the_job_is_over(host):
 
 def test_reload_hook_of_a_stopped_server_fails(host):
     host.apply(f"{UNIT} active inactive")
-    assert "it does not run" in ctl(host, *HOOK, expect=1).err
+    assert "it does not run" in host.ctl(*HOOK, expect=1).err
     assert requests(host) == [] and host.count("executor spawned") == 0
 
 
 def test_reload_hook_takes_back_a_request_that_nobody_heard(host):
     host.apply(f"{bus.EXECUTOR} load masked")
-    done = ctl(host, *HOOK, expect=1)
+    done = host.ctl(*HOOK, expect=1)
     assert "the reload is refused" in done.err.splitlines()[-1]
     host.apply(f"{bus.EXECUTOR} load loaded")
     host.ask()
@@ -165,15 +154,15 @@ def test_reload_hook_takes_back_a_request_that_nobody_heard(host):
 def test_reload_hook_without_a_service_manager_fails(tree, where):
     tree.plugin("first")
     with bus.Host(tree, where, start=False, manager=False) as host:
-        assert "no service manager" in ctl(host, *HOOK, expect=1).err
+        assert "no service manager" in host.ctl(*HOOK, expect=1).err
 
 
 def test_reload_hook_its_time_limit_holds_while_the_lock_is_held(host):
-    ctl(host, "sync", expect=0)
+    host.ctl("sync", expect=0)
     fd = os.open(host.tree / "run/vsmtp-plugind/lock", os.O_RDWR)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        done = ctl(host, *HOOK, "--time-limit=300ms", expect=1)
+        done = host.ctl(*HOOK, "--time-limit=300ms", expect=1)
     finally:
         os.close(fd)
     assert "the time limit is over" in done.err
@@ -231,7 +220,7 @@ def test_generation_grows_with_each_change_of_links_and_only_then(tree):
 
 
 def test_generation_grows_by_the_daemon_too(tree):
-    tree.config(CONFIG)
+    tree.config(bus.CONFIG_QUICK)
     daemon = subprocess.Popen(
         [kit.program("vsmtp-plugind"), f"--root={tree.path}", "--ask-program"],
         stderr=subprocess.DEVNULL,

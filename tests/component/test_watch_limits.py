@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rule 16, continued: bursts, signals, races and limits."""
 
-import shutil
 import signal
 import subprocess
 import threading

@@ -2,7 +2,7 @@
 """A booted container for each test. Where none can be booted, all are skipped, and the reason is told;
 with KIT_CONTAINERS=must that is a failure."""
 
-import os
+import contextlib
 import sys
 from pathlib import Path
 
@@ -19,34 +19,17 @@ def pytest_configure(config):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """What the container has to say about a failure, while it is still there."""
     outcome = yield
     report = outcome.get_result()
     box = getattr(item, "kit_box", None)
     if report.failed and box and call.when != "teardown":
-        report.sections.append(("journal", box.journal("-b", "-u", "vsmtp*")[-12000:]))
-        report.sections.append(("starts", "\n".join(map(str, box.starts()))[-3000:]))
-        report.sections.append(("links", str(box.links())[:3000]))
-
-
-_cannot = None
+        harness.tell_of_failure(report, box)
 
 
 @pytest.fixture(scope="session")
 def image():
-    global _cannot
-    if _cannot is None:
-        try:
-            made = harness.Image()
-        except harness.CannotBoot as why:
-            _cannot = str(why)
-        else:
-            yield made
-            made.close()
-            return
-    if os.environ.get("KIT_CONTAINERS") == "must":
-        pytest.fail(f"no container can be booted here: {_cannot}")
-    pytest.skip(f"NO CONTAINER CAN BE BOOTED HERE: {_cannot}")
+    with contextlib.closing(harness.boot_or_skip(harness.Image)) as made:
+        yield made
 
 
 @pytest.fixture

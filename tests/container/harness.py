@@ -24,6 +24,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 import kit
 
 PACKAGES = (
@@ -182,6 +184,24 @@ def _cgroup_tops():
         if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options):
             tops.append(Path(fields.split()[4]))
     return [top for top in tops if os.access(top / "cgroup.procs", os.W_OK)]
+
+
+def boot_or_skip(make, *args, **options):
+    """make(...); where no container can be booted the test is skipped, and with KIT_CONTAINERS=must it
+    fails."""
+    try:
+        return make(*args, **options)
+    except CannotBoot as why:
+        if os.environ.get("KIT_CONTAINERS") == "must":
+            pytest.fail(f"no container can be booted here: {why}")
+        pytest.skip(f"NO CONTAINER CAN BE BOOTED HERE: {why}")
+
+
+def tell_of_failure(report, box):
+    """What the container has to say about it, while it is still there."""
+    report.sections.append(("journal", box.journal("-b", "-u", "vsmtp*")[-12000:]))
+    report.sections.append(("starts", "\n".join(map(str, box.starts()))[-3000:]))
+    report.sections.append(("links", str(box.links())[:3000]))
 
 
 class Container:

@@ -5,7 +5,6 @@ The suite is the host's own; KIT_SUITE names another. What the tests put in is b
 that must not be the newer one."""
 
 import contextlib
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -20,18 +19,14 @@ import debs  # noqa: E402
 import dnf_machine  # noqa: E402
 import harness  # noqa: E402
 import standins  # noqa: E402
-from machine import Machine  # noqa: E402
+from layer import Layer  # noqa: E402
+from machine import Machine, seen  # noqa: E402
 
-APT = """\
-APT::Get::Assume-Yes "true";
-APT::Install-Recommends "false";
-Dpkg::Use-Pty "false";
-Acquire::Languages "none";
-"""
+ALL = ("vsmtp", "vsmtp-plugin-a", "vsmtp-plugin-b", "vsmtp-plugin-c", "vsmtp-plugind")
 APART = ("needrestart", "unattended-upgrades")
 
 
-class Debian:
+class Debian(Layer):
     """The image as mmdebstrap made it, and a layer with the releases."""
 
     def __init__(self, image):
@@ -40,23 +35,11 @@ class Debian:
         self.releases = self.layer / "srv/releases"
         self.releases.mkdir(parents=True)
         debs.all_releases(self.releases)
-        self._write("etc/apt/sources.list", "deb [trusted=yes] file:/srv/repo ./\n")
-        self._write("etc/apt/apt.conf.d/90kit", APT)
-        self._write("etc/dpkg/dpkg.cfg.d/kit", "status-logger=/usr/sbin/kit-mark dpkg\n")
-        self._write("usr/sbin/kit-mark", standins.MARK, 0o755)
-        self._readable()
+        self.set_apt_up()
+        self.write("etc/dpkg/dpkg.cfg.d/kit", "status-logger=/usr/sbin/kit-mark dpkg\n")
+        self.write("usr/sbin/kit-mark", standins.MARK, 0o755)
+        self.open_directories()
         self.layers = [self.layer, image.base]
-
-    def _write(self, name, text, mode=0o644):
-        path = self.layer / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(mode)
-
-    def _readable(self):
-        for path in self.layer.rglob("*"):
-            if path.is_dir():
-                path.chmod(0o755)
 
     def release_with_fillers(self, version):
         """Made for those that ask for it: two hundred packages take a while."""
@@ -65,7 +48,7 @@ class Debian:
             shutil.copytree(self.releases / debs.package_form(version), directory)
             debs.fillers(directory, version)
             debs.index(directory)
-            self._readable()
+            self.open_directories()
         return directory.name
 
 
@@ -79,19 +62,12 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     box = getattr(item, "kit_box", None)
     if report.failed and box and box.leader and call.when == "call":
-        report.sections.append(("journal", box.journal("-b", "-u", "vsmtp*")[-12000:]))
-        report.sections.append(("starts", "\n".join(map(str, box.starts()))[-3000:]))
+        harness.tell_of_failure(report, box)
         report.sections.append(("transaction", str(box.recorded)[-20000:]))
-        report.sections.append(("links", str(box.links())[:3000]))
 
 
 def image(**recipe):
-    try:
-        return harness.Image(install=False, options=harness.recipe(**recipe))
-    except harness.CannotBoot as why:
-        if os.environ.get("KIT_CONTAINERS") == "must":
-            pytest.fail(f"no container can be booted here: {why}")
-        pytest.skip(f"NO CONTAINER CAN BE BOOTED HERE: {why}")
+    return harness.boot_or_skip(harness.Image, install=False, options=harness.recipe(**recipe))
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +102,7 @@ def machine(debian, request):
 
 
 @pytest.fixture
-def running(machine):
+def apt_running(machine):
     """vSMTP, plugin a and the kit are installed and run; all is at peace: one start so far."""
     machine.put_own()
     machine.install("vsmtp", "vsmtp-plugin-a", "vsmtp-plugind")
@@ -136,10 +112,40 @@ def running(machine):
 
 
 @pytest.fixture
-def full(machine):
+def apt_full(machine):
     """The same with all three plugins."""
     machine.put_own()
-    machine.install("vsmtp", "vsmtp-plugin-a", "vsmtp-plugin-b", "vsmtp-plugin-c", "vsmtp-plugind")
+    machine.install(*ALL)
     machine.wait_starts(1)
     machine.in_order()
     return machine
+
+
+@pytest.fixture
+def dnf_running(bare):
+    """vSMTP, plugin a and the kit are installed and run; all is at peace: one start so far."""
+    bare.install("vsmtp", "vsmtp-plugin-a", "vsmtp-plugind")
+    bare.sh("systemctl start vsmtp-plugind vsmtp")
+    bare.wait_starts(1)
+    bare.in_order()
+    return bare
+
+
+@pytest.fixture(scope="session")
+def dnf_layers(rpm_root):
+    with rpm_root.layers_with(*ALL, "kit-gate") as found:
+        yield found
+
+
+@pytest.fixture
+def dnf_full(rpm_root, dnf_layers, request):
+    """vSMTP, its plugins and the kit are installed and run; an administrator's own file is among the
+    links; one start so far."""
+    with dnf_machine.DnfMachine(rpm_root, layers=dnf_layers) as box:
+        request.node.kit_box = box
+        box.has_own()
+        box.wait_daemon()
+        box.wait_count(1)  # tests count all starts in the end
+        assert [seen(s) for s in box.starts()] == [debs.links("1.0.0", "abc")]
+        box.in_order()
+        yield box

@@ -9,6 +9,7 @@ import time
 
 import kit
 import rpms
+from layer import Layer
 from machine import OWN, Common
 from standins import MARK
 
@@ -18,7 +19,7 @@ REPOSITORY = "[kit]\nname=kit\nbaseurl=file:///srv/rpms\ngpgcheck=0\nmetadata_ex
 DNF = "[main]\nassumeyes=True\ninstall_weak_deps=False\nbest=True\nclean_requirements_on_remove=False\n"
 
 
-class Root:
+class Root(Layer):
     """The image as mmdebstrap made it, and a layer with rpm's database and the repositories."""
 
     def __init__(self, image, more=()):
@@ -47,25 +48,15 @@ class Root:
         more.mkdir()
         rpms.next_kit(more)
         rpms.index(more)
-        for path, text in (
-            ("usr/sbin/kit-mark", MARK),
-            ("etc/rpm/macros.kit", MACROS),
-            ("etc/yum.repos.d/kit.repo", REPOSITORY),
-            ("etc/dnf/dnf.conf", DNF),
-        ):
-            (self.layer / path).parent.mkdir(parents=True, exist_ok=True)
-            (self.layer / path).write_text(text)
-        (self.layer / "usr/sbin/kit-mark").chmod(0o755)
+        self.write("usr/sbin/kit-mark", MARK, 0o755)
+        self.write("etc/rpm/macros.kit", MACROS)
+        self.write("etc/yum.repos.d/kit.repo", REPOSITORY)
+        self.write("etc/dnf/dnf.conf", DNF)
         base = rpms.base(self.work, list(releases.glob("*/*.rpm")), image.base)
         kit.run("rpm", "--root", self.layer, "--dbpath", "/var/lib/rpm", "--nodeps", "--notriggers",
                 "-i", base, expect=0)
-        self._readable()
+        self.open_directories()
         self.layers = [self.layer, image.base]
-
-    def _readable(self):
-        for path in self.layer.rglob("*"):
-            if path.is_dir():
-                path.chmod(0o755)
 
     def release_with_fillers(self, version):
         """Made for those that ask for it."""
@@ -74,7 +65,7 @@ class Root:
         shutil.copytree(releases / version, directory)
         rpms.fillers(directory, version)
         rpms.index(directory)
-        self._readable()
+        self.open_directories()
         return directory.name
 
     @contextlib.contextmanager
@@ -114,6 +105,8 @@ class DnfMachine(Common):
 
     def upgrade(self, *packages, **options):
         return self.dnf("upgrade", *packages, **options)
+
+    update = upgrade
 
     def release(self, version):
         """From now on the repository offers that version."""

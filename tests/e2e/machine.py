@@ -108,6 +108,8 @@ class Machine(Common):
     def install(self, *packages, **options):
         return self.apt("install", *packages, **options)
 
+    update = install
+
     def remove(self, *packages, **options):
         return self.apt("remove", *packages, **options)
 

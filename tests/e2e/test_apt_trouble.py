@@ -6,16 +6,20 @@ import harness
 import kit
 import pytest
 
-from debs import link_name, links
+from debs import links
 from machine import seen
 
-A = link_name("a")
 FIRST = links("1.0.0", "abc")
 SECOND = links("1.1.0", "abc")
 PLUGINS = ("vsmtp-plugin-a", "vsmtp-plugin-b", "vsmtp-plugin-c")
 UPGRADE = ("apt-get", "-q", "-y", "dist-upgrade")
 UNPACKED = "vsmtp postinst begins"  # plugins and server are new, the process is old
 PLUGINS_FIRST = "vsmtp preinst begins"  # the plugins are new, the program is old
+
+
+@pytest.fixture
+def full(apt_full):
+    return apt_full
 
 
 def assert_upgraded(machine, starts):

@@ -4,12 +4,16 @@ that sees a link that is wrong or missing."""
 
 import pytest
 
-from debs import link_name, links, package_form
-from machine import loaded, seen
+from debs import links, package_form
+from machine import seen
 
-A = link_name("a")
 KIT = "vsmtp-plugind"
 SERVER_AND_A = ("vsmtp", "vsmtp-plugin-a")
+
+
+@pytest.fixture
+def full(apt_full):
+    return apt_full
 
 
 def assert_one_start(machine, record, version, names):
@@ -128,28 +132,6 @@ def test_an_upgrade_of_the_kit_itself_restarts_nobody(full):
     full.plugin("hand")
     full.wait_starts(2)
     assert full.links()["vsmtp-plugin-hand.so"]
-
-
-def test_what_is_disabled_stays_so_in_an_upgrade(full):
-    full.ctl("disable", "b")
-    full.wait_starts(2)
-    full.release("1.1.0")
-    full.upgrade()
-    starts = full.wait_starts(3)
-    assert seen(starts[2]) == links("1.1.0", "ac") == full.links()
-    full.in_order()
-
-
-def test_a_link_that_a_person_deleted_is_back_and_the_journal_says_how_to_turn_off(full):
-    full.sh(f"rm /etc/vsmtp/plugins/{A}")
-    full.wait_links_are(links("1.0.0", "abc"))
-    assert "vsmtp-pluginctl disable a" in full.journal("-u", "vsmtp-plugind")
-    full.release("1.1.0")
-    full.upgrade()
-    assert full.links() == links("1.1.0", "abc")
-    full.wait_peace()
-    assert loaded(full.starts()[-1]) == {name: "ok" for name in links("1.1.0", "abc")}
-    full.in_order()
 
 
 def apart(machine, name):

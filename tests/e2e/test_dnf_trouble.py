@@ -8,11 +8,9 @@ import harness
 import kit
 import pytest
 
-import dnf_machine
-from debs import link_name, links
-from machine import loaded, seen
+from debs import links
+from machine import seen
 
-A = link_name("a")
 FIRST = links("1.0.0", "abc")
 SECOND = links("1.1.0", "abc")
 KIT = "vsmtp-plugind"
@@ -23,24 +21,9 @@ PROGRAM_FIRST = "vsmtp post begins"  # the program is new, all plugins are old
 OLD_STILL_THERE = "kit-gate post begins"  # all that is new is there, and so is all that is old
 
 
-@pytest.fixture(scope="module")
-def layers(rpm_root):
-    with rpm_root.layers_with("vsmtp", *PLUGINS, KIT, "kit-gate") as found:
-        yield found
-
-
 @pytest.fixture
-def full(rpm_root, layers, request):
-    """vSMTP, its plugins and the kit are installed and run; an administrator's own file is among the
-    links; one start so far."""
-    with dnf_machine.DnfMachine(rpm_root, layers=layers) as box:
-        request.node.kit_box = box
-        box.has_own()
-        box.wait_daemon()
-        box.wait_count(1)  # tests count all starts in the end
-        assert [seen(s) for s in box.starts()] == [FIRST]
-        box.in_order()
-        yield box
+def full(dnf_full):
+    return dnf_full
 
 
 def assert_one_start(machine, record, version, names="abc"):
@@ -143,28 +126,6 @@ def test_an_upgrade_of_the_kit_itself_restarts_nobody(full):
     full.plugin("hand")
     full.wait_starts(2)
     assert full.links()["vsmtp-plugin-hand.so"]
-
-
-def test_what_is_disabled_stays_so_in_an_upgrade(full):
-    full.ctl("disable", "b")
-    full.wait_starts(2)
-    full.release("1.1.0")
-    full.upgrade()
-    starts = full.wait_starts(3)
-    assert seen(starts[2]) == links("1.1.0", "ac") == full.links()
-    full.in_order()
-
-
-def test_a_link_that_a_person_deleted_is_back_and_the_journal_says_how_to_turn_off(full):
-    full.sh(f"rm /etc/vsmtp/plugins/{A}")
-    full.wait_links_are(FIRST)
-    assert "vsmtp-pluginctl disable a" in full.journal("-u", harness.DAEMON)
-    full.release("1.1.0")
-    full.upgrade()
-    assert full.links() == SECOND
-    full.wait_peace()
-    assert loaded(full.starts()[-1]) == {name: "ok" for name in SECOND}
-    full.in_order()
 
 
 def test_the_path_unit_outlives_upgrades_and_leaves_with_the_rpm(full):

@@ -2,9 +2,15 @@
 """vsmtp-plugin-sync.path in place of the daemon, through the life of the package."""
 
 import harness
+import pytest
 
 PATH_UNIT = "vsmtp-plugin-sync.path"
 WANTED = "/etc/systemd/system/multi-user.target.wants"
+
+
+@pytest.fixture
+def running(apt_running):
+    return apt_running
 
 
 def test_the_path_unit_outlives_upgrades_and_leaves_with_the_package(running):

@@ -30,6 +30,8 @@ CONFIG = """<busconfig><listen>{address}</listen><policy context="default">
 <allow user="*"/><allow own="*"/><allow send_destination="*"/><allow receive_sender="*"/>
 </policy></busconfig>
 """
+# Of a daemon or an executor that need not wait long.
+CONFIG_QUICK = "[Plugind]\nSettleSec=50ms\nSettleMaxSec=500ms\n"
 
 
 def require():
@@ -208,6 +210,9 @@ class Host(Bus):
     def run(self, program, *arguments, **more):
         """Runs a program in the tree, not as a unit."""
         return kit.run(self.wrapper(program, *arguments), env=self.environment(), **more)
+
+    def ctl(self, *arguments, **more):
+        return self.run("vsmtp-pluginctl", *arguments, **more)
 
     def wait_end(self, count=None):
         """Until every executor that was started has ended."""

@@ -9,16 +9,11 @@ from pathlib import Path
 import debs
 import harness
 import kit
+from layer import Layer
 from machine import Machine
 
 TOOLS = "build-essential debhelper autopkgtest".split()
 VERSIONS = ("1.0.0", "1.1.0")
-APT = """\
-APT::Get::Assume-Yes "true";
-APT::Install-Recommends "false";
-Dpkg::Use-Pty "false";
-Acquire::Languages "none";
-"""
 
 
 def kit_debs(out):
@@ -29,31 +24,28 @@ def kit_debs(out):
     shutil.copy(found, out)
 
 
-class BuildRoot(harness.Image):
+class BuildRoot(harness.Image, Layer):
     """The image with compilers, and a layer with the repositories. more: further packages."""
 
     def __init__(self, *more):
         super().__init__(install=False, options=harness.recipe(more=(*TOOLS, *more)))
+        self.layer = self.work / "apt"
         try:
-            self._fill(self.work / "apt")
+            self._fill()
         except BaseException:
             self.close()
             raise
 
-    def _fill(self, layer):
+    def _fill(self):
         for version in VERSIONS:
-            release = layer / "srv/releases" / version
+            release = self.layer / "srv/releases" / version
             release.mkdir(parents=True)
             kit_debs(release)
             debs.vsmtp(release, version)
             debs.index(release)
-        (layer / "etc/apt/apt.conf.d").mkdir(parents=True)
-        (layer / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/repo ./\n")
-        (layer / "etc/apt/apt.conf.d/90kit").write_text(APT)
-        for path in layer.rglob("*"):
-            if path.is_dir():
-                path.chmod(0o755)
-        self.layers = [layer, self.base]
+        self.set_apt_up()
+        self.open_directories()
+        self.layers = [self.layer, self.base]
 
 
 class Builder(Machine):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Paths of modules; a booted Debian in which plugins' packages are built, for each test a new one."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -20,12 +19,7 @@ def pytest_configure(config):
 
 
 def build_root(request, *more):
-    try:
-        root = BuildRoot(*more)
-    except harness.CannotBoot as why:
-        if os.environ.get("KIT_CONTAINERS") == "must":
-            pytest.fail(f"no container can be booted here: {why}")
-        pytest.skip(f"NO CONTAINER CAN BE BOOTED HERE: {why}")
+    root = harness.boot_or_skip(BuildRoot, *more)
     request.addfinalizer(root.close)
     return root
 
