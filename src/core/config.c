@@ -69,6 +69,7 @@ static void remark_done(struct config_remark *r)
 	free(r->key);
 	free(r->value);
 	free(r->used);
+	trust_facts_done(&r->trust);
 	*r = (struct config_remark){0};
 }
 
@@ -109,7 +110,8 @@ int config_remarks_add(struct config_remarks *r, const struct config_remark *rem
 	    str_replace(&copy.section, remark->section) < 0 ||
 	    str_replace(&copy.key, remark->key) < 0 ||
 	    str_replace(&copy.value, remark->value) < 0 ||
-	    str_replace(&copy.used, remark->used) < 0) {
+	    str_replace(&copy.used, remark->used) < 0 ||
+	    trust_facts_copy(&copy.trust, &remark->trust) < 0) {
 		remark_done(&copy);
 		return -ENOMEM;
 	}

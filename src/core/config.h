@@ -6,14 +6,14 @@
  * continues a line, quotes are not special.
  *
  * Nothing in a configuration file is ever fatal: what is wrong is said, with file, line, key and
- * what is used instead, and the rest holds.
+ * what is used instead, and the rest holds. But a file that is there and cannot be read, or that
+ * others than root control, makes all of it not known (rule 9).
  *
  * Knows: bytes and values. Must not know: which files there are and where (sys/conf), or any
  * output. Owns: a struct config owns all its strings. */
 
 #include "base/macro.h"
-#include <stdbool.h>
-#include <stdint.h>
+#include "core/snapshot.h"
 
 enum action {
 	ACTION_AUTO,    /* the unit's own ExecReload= if it has one, else try-restart */
@@ -49,6 +49,7 @@ struct config {
 	uint64_t settle_max_usec;
 	uint64_t hold_max_usec; /* 0: a package manager is never waited for */
 	bool require_root_owned;
+	bool not_known; /* set by sys/conf; what else stands here is not to be acted on */
 	struct config_plugin *plugins; /* sorted by key */
 	size_t n_plugins;
 };
@@ -57,12 +58,15 @@ enum config_problem {
 	CONFIG_UNKNOWN_SECTION,
 	CONFIG_UNKNOWN_KEY,
 	CONFIG_BAD_VALUE,
-	CONFIG_NO_SECTION,  /* an assignment before any section */
-	CONFIG_NOT_A_LINE,  /* neither a comment, nor a section, nor an assignment */
-	CONFIG_BAD_PLUGIN,  /* [Plugin NAME] whose NAME is none */
-	CONFIG_NUL_BYTE,    /* the line holds a NUL byte */
-	CONFIG_NOT_READ,    /* the file could not be read (error is set); made by sys/conf */
-	CONFIG_NOT_REGULAR, /* not a regular file; made by sys/conf */
+	CONFIG_NO_SECTION,    /* an assignment before any section */
+	CONFIG_NOT_A_LINE,    /* neither a comment, nor a section, nor an assignment */
+	CONFIG_BAD_PLUGIN,    /* [Plugin NAME] whose NAME is none */
+	CONFIG_NUL_BYTE,      /* the line holds a NUL byte */
+	CONFIG_NOT_READ,      /* the file could not be read (error is set); made by sys/conf */
+	CONFIG_LEADS_NOWHERE, /* a symlink, or a file where a directory should be; made by sys/conf
+			       */
+	CONFIG_NOT_REGULAR,   /* not a regular file; made by sys/conf */
+	CONFIG_UNTRUSTED,     /* others than root control it (trust is set); made by sys/conf */
 	CONFIG_PROBLEM_MAX,
 };
 
@@ -75,6 +79,7 @@ struct config_remark {
 	char *value;   /* as written, may be NULL */
 	char *used;    /* the value in force instead, as one would write it, may be NULL */
 	int error;     /* errno for CONFIG_NOT_READ, else 0 */
+	struct trust_facts trust;
 };
 
 struct config_remarks {

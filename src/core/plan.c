@@ -291,8 +291,10 @@ static int drop_double_files(struct planner *pl)
 	return 0;
 }
 
-static enum plan_directory plan_directory(const struct snapshot *s)
+static enum plan_directory plan_directory(const struct config *c, const struct snapshot *s)
 {
+	if (c->not_known)
+		return PLAN_DIRECTORY_LEFT;
 	switch (s->links.state) {
 	case LINKS_FINE:
 		return s->held || s->links.trust.trust == TRUST_FINE ? PLAN_DIRECTORY_FINE
@@ -310,9 +312,9 @@ static enum plan_directory plan_directory(const struct snapshot *s)
 	}
 }
 
-static bool something_not_known(const struct snapshot *s)
+static bool something_not_known(const struct config *c, const struct snapshot *s)
 {
-	if (s->server.state == SERVER_UNKNOWN)
+	if (c->not_known || s->server.state == SERVER_UNKNOWN)
 		return true;
 	for (size_t i = 0; i < s->n_stores; i++)
 		if (s->stores[i].error != 0)
@@ -323,8 +325,8 @@ static bool something_not_known(const struct snapshot *s)
 int plan_make(const struct config *c, const struct snapshot *s, struct plan *ret)
 {
 	struct plan p = {
-		.directory = plan_directory(s),
-		.not_known = something_not_known(s),
+		.directory = plan_directory(c, s),
+		.not_known = something_not_known(c, s),
 	};
 	struct planner pl = {.c = c, .s = s, .p = &p};
 	int r = classify_links(&pl);

@@ -97,19 +97,23 @@ enum plan_directory {
 	PLAN_DIRECTORY_TAKE_OVER,
 	PLAN_DIRECTORY_REFUSED,   /* a symlink, no directory, or unreadable: no link is touched */
 	PLAN_DIRECTORY_NO_PARENT, /* no /etc/vsmtp: nothing to do */
+	PLAN_DIRECTORY_LEFT,      /* the configuration is not known: nothing at all is touched */
 	PLAN_DIRECTORY_MAX,
 };
 
 enum finding_code {
 	FINDING_DUPLICATE_LINK,   /* link and other lead to one plugin */
 	FINDING_STORE_NOT_LISTED, /* a foreign link leads below what looks like a store's plugin */
+	FINDING_UNTRUSTED_ENTRY,  /* not ours, and others than root control it: loaded as root */
+	FINDING_UNTRUSTED_PARENT, /* others could put another links directory in its place */
 	FINDING_CODE_MAX,
 };
 
 struct finding {
 	enum finding_code code;
-	const char *link;
-	const char *other;
+	const char *link;  /* untrusted-parent: the links directory */
+	const char *other; /* duplicate-link */
+	struct trust_facts trust; /* untrusted-*; its path is the snapshot's */
 };
 
 struct plan {
@@ -120,7 +124,7 @@ struct plan {
 	size_t n_links;
 	struct finding *findings; /* sorted */
 	size_t n_findings;
-	bool not_known;                /* rule 9: the server's version or a store's contents */
+	bool not_known; /* rule 9: the configuration, the server's version or a store's contents */
 	struct remembered_names names; /* as they are after the plan was applied */
 	bool names_changed;
 	char **texts;  /* what verdicts borrow and the snapshot does not hold */
@@ -134,6 +138,8 @@ int plan_make(const struct config *c, const struct snapshot *s, struct plan *ret
 	_must_check_ _nonnull_all_;
 /* Number of link changes in it, the directory's included. */
 size_t plan_changes(const struct plan *p) _nonnull_all_;
+/* Is there a finding of that code? */
+bool plan_found(const struct plan *p, enum finding_code code) _nonnull_all_;
 /* What the links directory will be once the plan was applied: changes the snapshot's links and
  * names in place, after which the plan must not be used any more. 0 or -ENOMEM. */
 int plan_project(const struct plan *p, struct snapshot *s) _must_check_ _nonnull_all_;

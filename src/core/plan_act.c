@@ -123,10 +123,32 @@ static void add_finding(struct plan *p, enum finding_code code, const char *link
 	p->findings[p->n_findings++] = (struct finding){.code = code, .link = link, .other = other};
 }
 
-/* A foreign link whose last two components read like a plugin's in a store that is not listed. */
-static int looks_like_store(const struct link *l)
+/* What somebody else than root controls, gravest first. */
+static void find_untrusted(struct planner *pl)
 {
-	const char *slash = l->target ? strrchr(l->target, '/') : NULL;
+	const struct links_facts *links = &pl->s->links;
+	struct plan *p = pl->p;
+
+	for (size_t i = 0; i < links->n; i++)
+		if (!pl->entries[i].ours && links->items[i].trust.trust != TRUST_FINE)
+			p->findings[p->n_findings++] = (struct finding){
+				.code = FINDING_UNTRUSTED_ENTRY,
+				.link = links->items[i].name,
+				.trust = links->items[i].trust,
+			};
+	if (links->parents.trust != TRUST_FINE)
+		p->findings[p->n_findings++] = (struct finding){
+			.code = FINDING_UNTRUSTED_PARENT,
+			.link = pl->c->links,
+			.trust = links->parents,
+		};
+}
+
+/* A foreign link whose last two components read like a plugin's in a store that is not listed. */
+static int looks_like_store(const struct config *c, const struct link *l)
+{
+	const char *slash =
+		l->target && !path_below(l->target, c->links) ? strrchr(l->target, '/') : NULL;
 	struct name n = {0};
 	int r = slash ? name_parse(NULL, slash + 1, &n) : 0;
 	bool like = r > 0 && n.problem == NAME_FINE &&
@@ -140,12 +162,14 @@ static int find_findings(struct planner *pl)
 {
 	struct plan *p = pl->p;
 
-	p->findings = calloc(pl->s->links.n + 1, sizeof(*p->findings));
+	/* An entry is untrusted, or not: and a link that leads to no store, or one of several. */
+	p->findings = calloc(2 * pl->s->links.n + 1, sizeof(*p->findings));
 	if (!p->findings)
 		return -ENOMEM;
+	find_untrusted(pl);
 	for (size_t i = 0; i < pl->s->links.n; i++) {
 		const struct link *l = &pl->s->links.items[i];
-		int r = pl->entries[i].ours ? 0 : looks_like_store(l);
+		int r = pl->entries[i].ours ? 0 : looks_like_store(pl->c, l);
 
 		if (r < 0)
 			return r;
@@ -256,7 +280,7 @@ int planner_act(struct planner *pl)
 	for (size_t i = 0; r >= 0 && i < pl->s->links.n; i++)
 		r = act_on_entry(pl, i);
 	for (size_t i = 0; r >= 0 && i < pl->n_groups; i++)
-		if (p->directory != PLAN_DIRECTORY_REFUSED &&
+		if (p->directory != PLAN_DIRECTORY_REFUSED && p->directory != PLAN_DIRECTORY_LEFT &&
 		    p->directory != PLAN_DIRECTORY_NO_PARENT && !pl->s->held)
 			r = act_on_wishes(pl, &pl->groups[i]);
 	if (r >= 0 && p->n_links > 0)
@@ -266,6 +290,14 @@ int planner_act(struct planner *pl)
 	if (r >= 0 && !pl->s->held) /* what is half unpacked is not missed yet */
 		r = find_missed(pl);
 	return r;
+}
+
+bool plan_found(const struct plan *p, enum finding_code code)
+{
+	for (size_t i = 0; i < p->n_findings; i++)
+		if (p->findings[i].code == code)
+			return true;
+	return false;
 }
 
 size_t plan_changes(const struct plan *p)

@@ -399,6 +399,7 @@ static int remember_held(struct planner *pl)
 static int remember_all(struct planner *pl)
 {
 	bool untouched = pl->p->directory == PLAN_DIRECTORY_REFUSED ||
+			 pl->p->directory == PLAN_DIRECTORY_LEFT ||
 			 pl->p->directory == PLAN_DIRECTORY_NO_PARENT;
 
 	for (size_t i = 0, g = 0; i < pl->s->names.n; i++) {
@@ -429,6 +430,7 @@ int planner_remember(struct planner *pl)
 	int r = pl->s->held ? remember_held(pl) : remember_all(pl);
 
 	pl->p->names.error = pl->s->names.error;
-	pl->p->names_changed = !pl->s->names.error && !same_names(&pl->s->names, &pl->p->names);
+	pl->p->names_changed = !pl->s->names.error && pl->p->directory != PLAN_DIRECTORY_LEFT &&
+			       !same_names(&pl->s->names, &pl->p->names);
 	return r;
 }

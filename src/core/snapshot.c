@@ -22,6 +22,19 @@ bool signature_equal(const struct signature *a, const struct signature *b)
 	       a->mode == b->mode && a->owner == b->owner;
 }
 
+int trust_facts_copy(struct trust_facts *to, const struct trust_facts *from)
+{
+	struct trust_facts made = *from;
+
+	if (from->path) {
+		made.path = strdup(from->path);
+		if (!made.path)
+			return -ENOMEM;
+	}
+	*to = made;
+	return 0;
+}
+
 void trust_facts_done(struct trust_facts *t)
 {
 	free(t->path);
@@ -76,6 +89,7 @@ void link_done(struct link *l)
 	free(l->target);
 	free(l->resolved);
 	free(l->identity);
+	trust_facts_done(&l->trust);
 	*l = (struct link){0};
 }
 

@@ -187,7 +187,7 @@ enum links_state {
 	LINKS_FINE,
 	LINKS_MISSING,   /* its parent is there: it can be made */
 	LINKS_NO_PARENT, /* /etc/vsmtp itself is missing: nothing to do */
-	LINKS_SYMLINK,   /* refused */
+	LINKS_SYMLINK,   /* refused, as is (error EPERM) a way there over symlinks of others */
 	LINKS_NOT_DIR,   /* refused */
 	LINKS_ERROR,     /* error is set */
 	LINKS_STATE_MAX,
@@ -212,13 +212,17 @@ struct link {
 	uint64_t target_device; /* of what it leads to, 0 if dangling */
 	uint64_t target_inode;
 	int64_t target_ctime_nsec;
+	struct trust_facts trust; /* not below a store: the entry, or what it leads to */
 };
 
 struct links_facts {
 	enum links_state state;
 	int error;
+	uint64_t device; /* of the directory: the one that was judged is the one to work in */
+	uint64_t inode;
+	bool services_missing;      /* beside a links directory in /etc/vsmtp */
 	struct trust_facts trust;   /* the directory itself */
-	struct trust_facts parents; /* the first parent that is not root's: advice only */
+	struct trust_facts parents; /* the first parent that is not root's: a finding only */
 	struct link *items;         /* sorted by name; no temporary names */
 	size_t n;
 	char **leftovers; /* our temporary names left by a killed pass */
@@ -292,6 +296,9 @@ struct snapshot {
 };
 
 void trust_facts_done(struct trust_facts *t);
+/* 0 or -ENOMEM. */
+int trust_facts_copy(struct trust_facts *to, const struct trust_facts *from)
+	_must_check_ _nonnull_all_;
 void server_facts_done(struct server_facts *s);
 void candidate_done(struct candidate *c);
 void link_done(struct link *l);

@@ -74,12 +74,18 @@ static void add_cause(struct buf *b, const struct config_remark *r)
 	case CONFIG_NUL_BYTE:
 		buf_add(b, "the line holds a NUL byte");
 		return;
+	case CONFIG_LEADS_NOWHERE:
 	case CONFIG_NOT_READ:
 		buf_add(b, "could not be read: ");
 		word_error(b, r->error);
 		return;
 	case CONFIG_NOT_REGULAR:
 		buf_add(b, "not a regular file");
+		return;
+	case CONFIG_UNTRUSTED:
+		word_trust(b, &r->trust);
+		buf_add(b, "; cure: ");
+		word_trust_cure(b, true, &r->trust);
 		return;
 	case CONFIG_PROBLEM_MAX:
 	default:
@@ -116,7 +122,7 @@ int wording_remark(const struct config_remark *r, char **ret)
 			buf_add(&b, "=");
 		}
 		buf_escape(&b, r->used);
-	} else {
+	} else if (r->problem != CONFIG_NOT_READ && r->problem != CONFIG_UNTRUSTED) {
 		buf_add(&b, "; ignored");
 	}
 	buf_add(&b, "; see plugind.conf(5)");
@@ -189,6 +195,24 @@ int wording_change(const struct change *ch, const char *links, char **ret)
 	return buf_take(&b, ret);
 }
 
+int wording_directory_error(const struct outcome *o, const char *links, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	buf_printf(&b, "Cannot %s the links directory ",
+		   o->directory == PLAN_DIRECTORY_MAKE        ? "make"
+		   : o->directory == PLAN_DIRECTORY_TAKE_OVER ? "take over"
+							      : "enter");
+	buf_escape(&b, links);
+	buf_add(&b, ": ");
+	if (o->directory_error == ESTALE)
+		buf_add(&b, "somebody put another in its place while we looked; the next pass sees "
+			    "to it");
+	else
+		word_error(&b, o->directory_error);
+	return buf_take(&b, ret);
+}
+
 /* ---- a plan as a whole ---- */
 
 static void separate(struct buf *b)
@@ -199,6 +223,12 @@ static void separate(struct buf *b)
 
 static void add_not_known(struct buf *b, const struct config *c, const struct snapshot *s)
 {
+	if (c->not_known) {
+		buf_add(b,
+			"the configuration is not known (its remarks say which file): until that "
+			"is cured nothing is touched, and no reload is asked for");
+		return;
+	}
 	if (s->server.state == SERVER_UNKNOWN) {
 		separate(b);
 		buf_add(b, "vSMTP's version is not known: ");
@@ -235,7 +265,10 @@ static void add_directory(struct buf *b, const struct config *c, const struct sn
 	separate(b);
 	buf_add(b, "the links directory ");
 	buf_escape(b, c->links);
-	if (s->links.state == LINKS_SYMLINK) {
+	if (s->links.error == EPERM && s->links.state == LINKS_SYMLINK) {
+		buf_add(b, " is reached over a symlink that others than root can change, which is "
+			   "refused: name the directory itself with Links=");
+	} else if (s->links.state == LINKS_SYMLINK) {
 		buf_add(b, " is a symlink, which is refused: make it a directory, or name the "
 			   "right one with Links=");
 	} else if (s->links.state == LINKS_NOT_DIR) {
@@ -276,9 +309,13 @@ int wording_refusal(const struct config *c, const struct snapshot *s, const stru
 		buf_escape(&b, c->program);
 		break;
 	case REFUSAL_SERVER_UNTRUSTED:
+		if (!s->server.program.trust.path) {
+			word_doubt(&b, c, &s->server);
+			break;
+		}
 		word_trust(&b, &s->server.program.trust);
 		buf_add(&b, "; cure: ");
-		word_trust_cure(&b, c, &s->server.program.trust);
+		word_trust_cure(&b, c->require_root_owned, &s->server.program.trust);
 		break;
 	case REFUSAL_NOT_KNOWN:
 	case REFUSAL_DIRECTORY:
@@ -287,24 +324,6 @@ int wording_refusal(const struct config *c, const struct snapshot *s, const stru
 	case REFUSAL_MAX:
 	default:
 		buf_add(&b, "");
-	}
-	return buf_take(&b, ret);
-}
-
-int wording_finding(const struct finding *f, char **ret)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	buf_escape(&b, f->link);
-	if (f->code == FINDING_DUPLICATE_LINK) {
-		buf_add(&b, " and ");
-		buf_escape(&b, f->other);
-		buf_add(&b, " lead to one plugin (duplicate-link): vSMTP ends at start if scripts "
-			    "import both; remove the one that none imports");
-	} else {
-		buf_add(&b, " leads to what looks like a plugin outside every store "
-			    "(store-not-listed): it is left alone; name its directory in Store= to "
-			    "have it kept");
 	}
 	return buf_take(&b, ret);
 }

@@ -42,6 +42,9 @@ int wording_remark(const struct config_remark *r, char **ret) _must_check_ _nonn
 /* A change made or not made, and why. */
 int wording_change(const struct change *ch, const char *links, char **ret)
 	_must_check_ _nonnull_all_;
+/* Why the links directory could not be made, taken over or entered. */
+int wording_directory_error(const struct outcome *o, const char *links, char **ret)
+	_must_check_ _nonnull_all_;
 /* What keeps the plan from being whole: rule 9 with its cause, or the directory's state. "" if
  * nothing does. */
 int wording_plan_trouble(const struct config *c, const struct snapshot *s, const struct plan *p,
@@ -49,7 +52,8 @@ int wording_plan_trouble(const struct config *c, const struct snapshot *s, const
 /* Why a person's reload was refused, on one line. "" for REFUSAL_NONE. */
 int wording_refusal(const struct config *c, const struct snapshot *s, const struct plan *p,
 		    enum refusal refusal, char **ret) _must_check_ _nonnull_all_;
-int wording_finding(const struct finding *f, char **ret) _must_check_ _nonnull_all_;
+int wording_finding(const struct config *c, const struct finding *f, char **ret)
+	_must_check_ _nonnull_all_;
 /* "nothing is owed", "a reload is owed: vsmtp-plugin-x.so added", "not running"... */
 int wording_owed(const struct unit_facts *u, const struct owed *o, char **ret)
 	_must_check_ _nonnull_all_;

@@ -43,7 +43,7 @@ static void cure_regular(struct buf *b, const struct talk *t)
 
 static void cure_trust(struct buf *b, const struct talk *t)
 {
-	word_trust_cure(b, t->c, &t->k->facts.trust);
+	word_trust_cure(b, t->c->require_root_owned, &t->k->facts.trust);
 }
 
 static void cure_readable(struct buf *b, const struct talk *t)

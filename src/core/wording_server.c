@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Words for the server, machines, trust; pieces that all other sentences are made from. */
+/* Words for the server, machines, trust and findings; pieces that all other sentences are made
+ * from. */
 #include "core/worder.h"
 
 #include <elf.h>
@@ -28,6 +29,17 @@ void word_path(struct buf *b, const char *path)
 		else
 			buf_add_len(b, p, 1);
 	buf_add(b, "'");
+}
+
+void word_entry(struct buf *b, const char *dir, const char *name)
+{
+	_cleanup_free_ char *path = NULL;
+
+	if (asprintf(&path, "%s/%s", dir, name) < 0) {
+		path = NULL;
+		b->failed = true;
+	}
+	word_path(b, path);
 }
 
 void word_owner(struct buf *b, uint32_t owner)
@@ -97,13 +109,13 @@ void word_trust(struct buf *b, const struct trust_facts *t)
 	}
 }
 
-void word_trust_cure(struct buf *b, const struct config *c, const struct trust_facts *t)
+void word_trust_cure(struct buf *b, bool root_owned, const struct trust_facts *t)
 {
 	bool writable = (t->mode & 022U) != 0;
-	bool owner = t->trust == TRUST_OWNER || (t->owner != 0 && c->require_root_owned);
+	bool owner = t->trust == TRUST_OWNER || (t->owner != 0 && root_owned);
 
 	if (owner) {
-		buf_add(b, "chown root:root ");
+		buf_add(b, "chown root ");
 		word_path(b, t->path);
 	}
 	if (writable) {
@@ -134,12 +146,13 @@ void word_doubt(struct buf *b, const struct config *c, const struct server_facts
 	switch (s->doubt) {
 	case SERVER_DOUBT_UNTRUSTED:
 		if (!s->program.trust.path) {
-			buf_add(b, "is not safe to run");
+			buf_add(b, "lies where the daemon may write, so it is not run; cure: "
+				   "name one elsewhere with Program=");
 			return;
 		}
 		word_trust(b, &s->program.trust);
 		buf_add(b, ", so it is not run; cure: ");
-		word_trust_cure(b, c, &s->program.trust);
+		word_trust_cure(b, c->require_root_owned, &s->program.trust);
 		return;
 	case SERVER_DOUBT_NOT_ASKED:
 		buf_add(b, "is not run below another root without --ask-program");
@@ -218,6 +231,53 @@ int wording_server(const struct config *c, const struct server_facts *s, char **
 		buf_add(&b, "vSMTP is not installed (no ");
 		buf_escape(&b, c->program);
 		buf_add(&b, ")");
+	}
+	return buf_take(&b, ret);
+}
+
+/* ---- findings on links ---- */
+
+static void add_untrusted(struct buf *b, const struct config *c, const struct finding *f)
+{
+	if (f->code == FINDING_UNTRUSTED_ENTRY) {
+		buf_escape(b, f->link);
+		buf_add(b, " would be loaded as root, and others than root control it "
+			   "(untrusted-entry): ");
+	} else {
+		buf_add(b, "others than root could put another directory in the place of ");
+		buf_escape(b, f->link);
+		buf_add(b, " (untrusted-parent): ");
+	}
+	word_trust(b, &f->trust);
+	if (f->code == FINDING_UNTRUSTED_PARENT) {
+		buf_add(b, "; cure: ");
+		word_trust_cure(b, c->require_root_owned, &f->trust);
+		return;
+	}
+	buf_add(b, "; cure, if you know it: ");
+	word_trust_cure(b, c->require_root_owned, &f->trust);
+	buf_add(b, "; if not: rm ");
+	word_entry(b, c->links, f->link);
+}
+
+int wording_finding(const struct config *c, const struct finding *f, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+
+	if (f->trust.trust != TRUST_FINE) {
+		add_untrusted(&b, c, f);
+		return buf_take(&b, ret);
+	}
+	buf_escape(&b, f->link);
+	if (f->code == FINDING_DUPLICATE_LINK) {
+		buf_add(&b, " and ");
+		buf_escape(&b, f->other);
+		buf_add(&b, " lead to one plugin (duplicate-link): vSMTP ends at start if scripts "
+			    "import both; remove the one that none imports");
+	} else {
+		buf_add(&b, " leads to what looks like a plugin outside every store "
+			    "(store-not-listed): it is left alone; name its directory in Store= to "
+			    "have it kept");
 	}
 	return buf_take(&b, ret);
 }

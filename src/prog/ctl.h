@@ -11,13 +11,14 @@
 #include "prog/output.h"
 #include "prog/sync.h"
 
-/* Exit codes are stable API (DESIGN: 0 in sync or done, 4: pass_exit_code()). */
+/* Exit codes are stable API; 4 and 5: pass_exit_code(). */
 enum ctl_exit {
 	CTL_DONE = 0,
 	CTL_FAILED = 1,
 	CTL_USAGE = 2,
 	CTL_NOT_CONFIRMED = 3,
 	CTL_MISSED = 4,
+	CTL_UNTRUSTED = 5,
 };
 
 enum ctl_option {
@@ -97,8 +98,10 @@ void ctl_connect(struct ctl *c);
 int ctl_units(struct ctl *c, const struct pass *p, struct units *ret) _must_check_;
 /* Configuration mistakes, on standard error. */
 int ctl_say_remarks(const struct pass *p) _must_check_;
-/* The same for the plan's trouble, findings and missed plugins. */
+/* The same for the plan's trouble, findings and missed plugins; and for untrusted-parent, which
+ * upstream's packages bring about, so that not each pass says it. */
 int ctl_say_trouble(const struct pass *p) _must_check_;
+int ctl_say_parent(const struct pass *p) _must_check_;
 /* The best known reason why a plugin (a key) has no link, in words. "" if there is none. */
 int ctl_missed_reason(const struct pass *p, const char *key, char **ret) _must_check_;
 /* Number of links that a pass would change. */

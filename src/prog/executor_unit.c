@@ -81,9 +81,11 @@ static bool gave_up(const struct executor_unit *u, const struct executor_look *l
 }
 
 /* Is the set that was seen the one that the server would load? */
-static bool is_known(const struct snapshot *s)
+static bool is_known(const struct executor_look *l)
 {
-	if (s->server.state != SERVER_KNOWN)
+	const struct snapshot *s = &l->seen;
+
+	if (l->config.not_known || s->server.state != SERVER_KNOWN)
 		return false;
 	for (size_t i = 0; i < s->n_stores; i++)
 		if (s->stores[i].error)
@@ -107,7 +109,7 @@ static enum wish wish(const struct executor_unit *u, const struct executor_look 
 		return WISH_NOTHING;
 	/* A person may insist, except on the end of all mail. */
 	if (l->seen.server.state == SERVER_ABSENT ||
-	    (!is_known(&l->seen) && o->owed.why != OWED_REQUESTED))
+	    (!is_known(l) && o->owed.why != OWED_REQUESTED))
 		return WISH_REFUSE;
 	return WISH_RELOAD;
 }
@@ -216,8 +218,7 @@ static void record_unrecorded(struct executor *x, const struct executor_look *l,
 	int r;
 
 	if (u->state != UNIT_ACTIVE || l->units.items[i].owed.why != OWED_NOTHING ||
-	    u->start_usec == 0 || str_eq(u->invocation, u->record_invocation) ||
-	    !is_known(&l->seen))
+	    u->start_usec == 0 || str_eq(u->invocation, u->record_invocation) || !is_known(l))
 		return;
 	r = record_restart(x, l, u->name);
 	if (r < 0)

@@ -158,9 +158,9 @@ static int full_pass(struct manager *m)
 
 	if (r < 0)
 		return log_errno(LOG_ERR, r, "Cannot make " STATE_RUN_DIR " or " STATE_VAR_DIR);
-	lock = state_lock(m->root);
+	lock = pass_lock(m->root);
 	if (lock < 0)
-		return log_errno(LOG_ERR, lock, "Cannot take the lock in " STATE_RUN_DIR);
+		return lock;
 	watch_begin(m->watch);
 	r = conf_visit(m->root, watch_visit, m->watch);
 	if (r >= 0)
@@ -205,7 +205,7 @@ static int partial_pass(struct manager *m, const struct watch_news *news)
 		return 0;
 	for (size_t i = 0; i < news->n; i++)
 		hints[i] = (struct hint){.dir = news->names[i].dir, .name = news->names[i].name};
-	lock = state_lock(m->root);
+	lock = pass_lock(m->root);
 	if (lock < 0 || holder_ask(&m->holder, m->root, m->config.hold_max_usec) < 0 ||
 	    holder_holds(&m->holder) != held)
 		return 0; /* a full pass says so */

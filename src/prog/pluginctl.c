@@ -72,7 +72,8 @@ static int help(void)
 		printf("%*s%s\n", MAX(24 - n, 1), "", options[i].help);
 	}
 	printf("\nExit codes: 0 in sync or done, 1 failed or not known, 2 wrong usage, 3 links right "
-	       "but the\nreload not confirmed, 4 a plugin that had a link has none that fits.\n"
+	       "but the\nreload not confirmed, 4 a plugin that had a link has none that fits, 5 vSMTP "
+	       "would load\nwhat others than root control.\n"
 	       "More: man vsmtp-pluginctl\n");
 	return output_end() < 0 ? CTL_FAILED : CTL_DONE;
 }

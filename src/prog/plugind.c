@@ -4,6 +4,9 @@
 #include "config.h"
 #include "prog/log.h"
 #include "prog/manager.h"
+#include "sys/conf.h"
+#include "sys/mounts.h"
+#include "sys/state.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -11,18 +14,22 @@
 struct args {
 	const char *root;
 	enum server_flags flags;
+	bool sandboxed;
 };
 
 static void help(void)
 {
-	(void)printf("Usage: vsmtp-plugind [OPTION...]\n"
-		     "Keeps the links in /etc/vsmtp/plugins matched to the installed vSMTP.\n\n"
-		     "      --root=DIR     Serve the tree below DIR; talk to no service manager\n"
-		     "      --ask-program  With --root: ask that tree's vSMTP for its version by\n"
-		     "                     running it on this host\n"
-		     "  -h, --help         Show this help\n"
-		     "      --version      Show the version\n\n"
-		     "See vsmtp-plugind(8).\n");
+	(void)printf(
+		"Usage: vsmtp-plugind [OPTION...]\n"
+		"Keeps the links in /etc/vsmtp/plugins matched to the installed vSMTP.\n\n"
+		"      --root=DIR     Serve the tree below DIR; talk to no service manager\n"
+		"      --ask-program  With --root: ask that tree's vSMTP for its version by\n"
+		"                     running it on this host\n"
+		"      --sandboxed    As the unit starts it: end if more can be written than the\n"
+		"                     links directory and its own two\n"
+		"  -h, --help         Show this help\n"
+		"      --version      Show the version\n\n"
+		"See vsmtp-plugind(8).\n");
 }
 
 /* <0: wrong usage, said; 0: done; >0: go on. */
@@ -31,11 +38,13 @@ static int parse_argv(int argc, char *argv[], struct args *ret)
 	enum {
 		ARG_ROOT = 256,
 		ARG_ASK_PROGRAM,
+		ARG_SANDBOXED,
 		ARG_VERSION,
 	};
 	static const struct option options[] = {
 		{"root", required_argument, NULL, ARG_ROOT},
 		{"ask-program", no_argument, NULL, ARG_ASK_PROGRAM},
+		{"sandboxed", no_argument, NULL, ARG_SANDBOXED},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, ARG_VERSION},
 		{0},
@@ -53,6 +62,9 @@ static int parse_argv(int argc, char *argv[], struct args *ret)
 			break;
 		case ARG_ASK_PROGRAM:
 			ret->flags |= SERVER_ASK_PROGRAM;
+			break;
+		case ARG_SANDBOXED:
+			ret->sandboxed = true;
 			break;
 		case 'h':
 			help();
@@ -90,6 +102,31 @@ static int block_signals(void)
 	return sigprocmask(SIG_BLOCK, &mask, NULL) < 0 ? -errno : 0;
 }
 
+/* Before anything else is done: somebody who owns /etc/vsmtp may have put a symlink in the place of
+ * the links directory when the sandbox was made, and the directory back by now. */
+static int check_sandbox(const struct root *root)
+{
+	_cleanup_(config_remarks_done) struct config_remarks remarks = {0};
+	_cleanup_(config_done) struct config c = {0};
+	_cleanup_free_ char *path = NULL, *shown = NULL;
+	int r = conf_load(root, &c, &remarks);
+
+	if (r >= 0)
+		r = mounts_find_writable(
+			(const char *const[]){c.links, STATE_RUN_DIR, STATE_VAR_DIR, NULL}, &path);
+	if (r < 0)
+		return log_errno(LOG_ERR, r, "Cannot check the sandbox");
+	if (r == 0)
+		return 0;
+	shown = str_escape(path);
+	log_msg(LOG_ERR,
+		"%s can be written from this sandbox, which is for %s, " STATE_RUN_DIR
+		" and " STATE_VAR_DIR
+		" only: ending. Was a symlink put in the place of %s? See ls -ld %s",
+		shown ? shown : "", c.links, c.links, c.links);
+	return -EPERM;
+}
+
 int main(int argc, char *argv[])
 {
 	_cleanup_(root_done) struct root root = ROOT_INIT;
@@ -110,6 +147,8 @@ int main(int argc, char *argv[])
 		log_errno(LOG_ERR, r, "Cannot start");
 		return 1;
 	}
-	r = manager_run(&root, args.flags);
+	r = args.sandboxed ? check_sandbox(&root) : 0;
+	if (r >= 0)
+		r = manager_run(&root, args.flags);
 	return r < 0 ? 1 : r;
 }

@@ -119,7 +119,7 @@ static int conditions(const struct pass *p, char ***ret)
 	if (r >= 0)
 		r = add_line(&lines, LOG_ERR, text);
 	for (size_t i = 0; r >= 0 && i < p->plan.n_findings; i++) {
-		r = wording_finding(&p->plan.findings[i], &text);
+		r = wording_finding(&p->config, &p->plan.findings[i], &text);
 		if (r >= 0)
 			r = add_line(&lines, LOG_WARNING, text);
 	}
@@ -159,9 +159,14 @@ int report_pass(struct report *r, const struct pass *p)
 	if (p->outcome.directory == PLAN_DIRECTORY_TAKE_OVER && !p->outcome.directory_error)
 		log_msg(LOG_NOTICE, "took %s over: it belongs to root now, mode 0755",
 			p->config.links);
-	if (p->outcome.directory_error)
-		log_errno(LOG_ERR, p->outcome.directory_error, "Cannot make or take over %s",
-			  p->config.links);
+	if (p->outcome.directory_error) {
+		_cleanup_free_ char *text = NULL;
+
+		k = wording_directory_error(&p->outcome, p->config.links, &text);
+		if (k < 0)
+			return k;
+		log_msg(LOG_ERR, "%s", text);
+	}
 	if (p->outcome.sync_error)
 		log_errno(LOG_ERR, p->outcome.sync_error, "Cannot write %s to disk",
 			  p->config.links);

@@ -2,9 +2,13 @@
 #include "prog/sync.h"
 
 #include "base/str.h"
+#include "prog/log.h"
 #include "sys/apply.h"
 #include "sys/conf.h"
 #include "sys/state.h"
+
+/* Who waits longer says for whom. */
+#define LOCK_NOTICE_USEC (1 * USEC_PER_SEC)
 
 void pass_done(struct pass *p)
 {
@@ -60,6 +64,45 @@ int pass_apply(const struct root *r, struct pass *p)
 	return k;
 }
 
+static void word_holder(const struct lock_holder *h, char *text, size_t size)
+{
+	_cleanup_free_ char *command = str_escape(h->command);
+
+	if (h->pid > 0)
+		(void)snprintf(text, size, "%s (pid %d)",
+			       command && *command ? command : "a process that is gone", h->pid);
+	else
+		(void)snprintf(text, size, "somebody");
+}
+
+int pass_lock(const struct root *r)
+{
+	struct lock_holder holder = {0};
+	char who[128];
+	int fd = state_lock(r, LOCK_NOTICE_USEC, &holder);
+
+	if (fd == -ETIMEDOUT) {
+		word_holder(&holder, who, sizeof(who));
+		log_msg(LOG_NOTICE,
+			"Waiting for %s, which holds " STATE_RUN_DIR "/lock, at most %llu s", who,
+			(unsigned long long)(LOCK_LIMIT_USEC / USEC_PER_SEC));
+		fd = state_lock(r, LOCK_LIMIT_USEC - LOCK_NOTICE_USEC, &holder);
+	}
+	if (fd == -ETIMEDOUT) {
+		word_holder(&holder, who, sizeof(who));
+		log_msg(LOG_ERR,
+			"%s still holds " STATE_RUN_DIR "/lock: nothing was done; see what keeps "
+			"it, or end it",
+			who);
+		return fd;
+	}
+	if (fd < 0 && fd != -EINTR)
+		log_errno(LOG_ERR, fd, "Cannot take the lock in " STATE_RUN_DIR "%s",
+			  (fd == -EACCES || fd == -EPERM) && root_is_host(r) ? " (this needs root)"
+									     : "");
+	return fd;
+}
+
 int pass_run(const struct root *r, struct observer *o, struct pass *ret)
 {
 	_cleanup_close_ int lock = -EBADF;
@@ -68,7 +111,7 @@ int pass_run(const struct root *r, struct observer *o, struct pass *ret)
 
 	if (k < 0)
 		return k;
-	lock = state_lock(r);
+	lock = pass_lock(r);
 	if (lock < 0)
 		return lock;
 	k = pass_look(r, o, &p);
@@ -89,6 +132,8 @@ int pass_exit_code(const struct pass *p)
 	    outcome_count(o, CHANGE_FAILED) > 0 || outcome_count(o, CHANGE_MOVED) > 0)
 		return 1;
 	/* An image whose server cannot be asked, with nothing to hold back, is in order (EDGES). */
+	if (p->config.not_known)
+		return 1;
 	if (p->plan.not_known) {
 		for (size_t i = 0; i < p->plan.n_links; i++)
 			if (p->plan.links[i].action == LINK_HOLD)
@@ -96,6 +141,8 @@ int pass_exit_code(const struct pass *p)
 		if (p->seen.server.doubt != SERVER_DOUBT_NOT_ASKED)
 			return 1;
 	}
+	if (plan_found(&p->plan, FINDING_UNTRUSTED_ENTRY))
+		return 5;
 	return strv_len(p->plan.missed) > 0 ? 4 : 0;
 }
 

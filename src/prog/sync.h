@@ -38,9 +38,14 @@ int pass_look(const struct root *r, struct observer *o, struct pass *ret)
 int pass_apply(const struct root *r, struct pass *p) _must_check_ _nonnull_all_;
 /* After apply(): if any link was changed, the generation grows. The caller holds the lock. */
 void pass_count(const struct root *r, const struct pass *p) _nonnull_all_;
+/* Takes the lock of all passes and says who holds it if that takes long (LOCK_LIMIT_USEC at most).
+ * An fd whose closing lets go, or -errno, said. */
+#define LOCK_LIMIT_USEC (30 * USEC_PER_SEC)
+int pass_lock(const struct root *r) _must_check_ _nonnull_all_;
 /* Both under the lock: the whole of a pass. 0 or -errno. */
 int pass_run(const struct root *r, struct observer *o, struct pass *ret) _must_check_ _nonnull_all_;
-/* Were all changes made, and was everything known? The exit code of a pass: 0, 1, or 4 (DESIGN 5).
+/* Were all changes made, and was everything known? The exit code of a pass (stable API): 0; 1
+ * failed or not known; 5 vSMTP would load what others control; 4 a plugin that had a link has none.
  */
 int pass_exit_code(const struct pass *p) _nonnull_all_;
 

@@ -112,6 +112,16 @@ int ctl_missed_reason(const struct pass *p, const char *key, char **ret)
 	return 0;
 }
 
+static int say_finding(const struct pass *p, const struct finding *f)
+{
+	_cleanup_free_ char *text = NULL;
+	int r = wording_finding(&p->config, f, &text);
+
+	if (r >= 0)
+		log_msg(f->code == FINDING_UNTRUSTED_ENTRY ? LOG_ERR : LOG_WARNING, "%s", text);
+	return r;
+}
+
 int ctl_say_trouble(const struct pass *p)
 {
 	_cleanup_free_ char *trouble = NULL;
@@ -129,15 +139,20 @@ int ctl_say_trouble(const struct pass *p)
 			return r;
 		log_msg(LOG_ERR, "plugin %s has no link: %s", *m, why);
 	}
-	for (size_t i = 0; i < p->plan.n_findings; i++) {
-		_cleanup_free_ char *text = NULL;
+	for (size_t i = 0; r >= 0 && i < p->plan.n_findings; i++)
+		if (p->plan.findings[i].code != FINDING_UNTRUSTED_PARENT)
+			r = say_finding(p, &p->plan.findings[i]);
+	return r;
+}
 
-		r = wording_finding(&p->plan.findings[i], &text);
-		if (r < 0)
-			return r;
-		log_msg(LOG_WARNING, "%s", text);
-	}
-	return 0;
+int ctl_say_parent(const struct pass *p)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < p->plan.n_findings; i++)
+		if (p->plan.findings[i].code == FINDING_UNTRUSTED_PARENT)
+			r = say_finding(p, &p->plan.findings[i]);
+	return r;
 }
 
 size_t ctl_pending(const struct pass *p)
@@ -253,6 +268,8 @@ static void doc_findings(struct doc *d, const struct pass *p)
 	static const char *const codes[FINDING_CODE_MAX] = {
 		[FINDING_DUPLICATE_LINK] = "duplicate-link",
 		[FINDING_STORE_NOT_LISTED] = "store-not-listed",
+		[FINDING_UNTRUSTED_ENTRY] = "untrusted-entry",
+		[FINDING_UNTRUSTED_PARENT] = "untrusted-parent",
 	};
 	struct json_object *findings = doc_array(d, d->top, "findings");
 
@@ -261,7 +278,7 @@ static void doc_findings(struct doc *d, const struct pass *p)
 		struct json_object *o = doc_item(d, findings);
 		_cleanup_free_ char *words = NULL;
 
-		if (wording_finding(f, &words) < 0)
+		if (wording_finding(&p->config, f, &words) < 0)
 			d->failed = true;
 		doc_words(d, o, "code", codes[f->code]);
 		doc_name(d, o, "link", f->link);

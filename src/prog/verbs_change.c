@@ -80,10 +80,12 @@ static int clean_locked(struct ctl *c, struct pass *p)
 	_cleanup_close_ int lock = -EBADF;
 	int r = state_prepare(&c->root);
 
-	if (r >= 0)
-		r = lock = state_lock(&c->root);
-	if (r >= 0)
+	if (r >= 0) {
+		lock = pass_lock(&c->root);
+		if (lock < 0)
+			return lock;
 		r = pass_look(&c->root, c->observer, p);
+	}
 	if (r >= 0 && ctl_has(c, CTL_KEEP_FITTING)) {
 		make_nothing_new(&p->plan);
 		r = apply(&c->root, &p->config, &p->seen, &p->plan, &p->outcome);

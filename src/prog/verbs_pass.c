@@ -36,7 +36,7 @@ static int say_cannot(struct ctl *c, int error)
 {
 	bool right = error == -EACCES || error == -EPERM || error == -EROFS;
 
-	return log_errno(LOG_ERR, error, "Cannot do a pass: the lock in " STATE_RUN_DIR "%s",
+	return log_errno(LOG_ERR, error, "Cannot do a pass: cannot make " STATE_RUN_DIR "%s",
 			 right && root_is_host(&c->root) ? " (this needs root)" : "");
 }
 
@@ -48,10 +48,11 @@ static int do_pass(struct ctl *c, struct pass *p)
 	uint64_t fingerprint = 0;
 	int r = state_prepare(&c->root);
 
-	if (r >= 0)
-		r = lock = state_lock(&c->root);
 	if (r < 0)
 		return say_cannot(c, r);
+	lock = pass_lock(&c->root);
+	if (lock < 0)
+		return CTL_FAILED;
 	if (ctl_has(c, CTL_HOLD))
 		p->seen.held = pkglock_ask(&c->root, &manager) >= 0 && manager.path;
 	r = ctl_look(c, p);
@@ -76,10 +77,13 @@ static int say_outcome(const struct pass *p)
 
 	if (r >= 0)
 		r = ctl_say_trouble(p);
-	if (o->directory_error)
-		log_errno(LOG_ERR, o->directory_error, "Cannot %s the links directory %s",
-			  o->directory == PLAN_DIRECTORY_MAKE ? "make" : "take over or enter",
-			  p->config.links);
+	if (r >= 0 && o->directory_error) {
+		_cleanup_free_ char *text = NULL;
+
+		r = wording_directory_error(o, p->config.links, &text);
+		if (r >= 0)
+			log_msg(LOG_ERR, "%s", text);
+	}
 	if (o->sync_error)
 		log_errno(LOG_ERR, o->sync_error,
 			  "The links are changed, but may not survive a crash: fsync");
@@ -220,6 +224,7 @@ static int worded(struct done *d, const char *words)
 	return str_replace(&d->reload, words);
 }
 
+/* The gravest is given: 1, 5, 4, 3. */
 static void not_confirmed(struct done *d)
 {
 	if (d->code == CTL_DONE)
@@ -404,7 +409,9 @@ int ctl_pass(struct ctl *c, enum ctl_reload how)
 	r = say_outcome(&d.pass);
 	if (r >= 0)
 		r = look_at_units(c, how, &d);
-	if (r >= 0 && c->unit)
+	if (r >= 0 && d.pass.config.not_known)
+		; /* not even which units there are, and what they load */
+	else if (r >= 0 && c->unit)
 		r = record_start(c, &d);
 	else if (r >= 0 && ctl_has(c, CTL_FORBID_RELOAD))
 		r = state_write_text(&c->root, STATE_FILE_FORBIDDEN, d.units.set);

@@ -98,6 +98,8 @@ static int print_plan(struct ctl *c, const struct pass *p, const struct units *u
 		r = ctl_say_remarks(p);
 	if (r >= 0)
 		r = ctl_say_trouble(p);
+	if (r >= 0)
+		r = ctl_say_parent(p);
 	for (size_t i = 0; r >= 0 && i < p->plan.n_links; i++)
 		if (is_change(&p->plan.links[i]))
 			r = add_row(t, p, &p->plan.links[i]);
@@ -140,7 +142,7 @@ static int doc_plan(struct ctl *c, const struct pass *p, const struct units *u,
 	static const char *const directories[PLAN_DIRECTORY_MAX] = {
 		[PLAN_DIRECTORY_FINE] = "fine",           [PLAN_DIRECTORY_MAKE] = "make",
 		[PLAN_DIRECTORY_TAKE_OVER] = "take-over", [PLAN_DIRECTORY_REFUSED] = "refused",
-		[PLAN_DIRECTORY_NO_PARENT] = "no-parent",
+		[PLAN_DIRECTORY_NO_PARENT] = "no-parent", [PLAN_DIRECTORY_LEFT] = "left",
 	};
 	_cleanup_doc_ struct doc d = {0};
 	struct json_object *links;

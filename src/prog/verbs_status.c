@@ -148,6 +148,16 @@ static int headline(struct status *s, enum colour *ret_colour, char **ret)
 	if (r < 0)
 		return r;
 	*ret_colour = COLOUR_BAD;
+	for (size_t i = 0; i < p->plan.n_findings; i++) {
+		_cleanup_free_ char *text = NULL;
+
+		if (p->plan.findings[i].code != FINDING_UNTRUSTED_ENTRY)
+			continue;
+		r = wording_finding(&p->config, &p->plan.findings[i], &text);
+		if (r < 0)
+			return r;
+		buf_printf(&b, "%s%s", b.len > 0 ? "; " : "NOT SAFE: ", text);
+	}
 	for (char **m = p->plan.missed; m && *m; m++) {
 		_cleanup_free_ char *why = NULL;
 
@@ -226,9 +236,12 @@ static int print_remarks(struct ctl *c, const struct pass *p)
 	for (size_t i = 0; i < p->plan.n_findings; i++) {
 		_cleanup_free_ char *text = NULL;
 
-		if (wording_finding(&p->plan.findings[i], &text) < 0)
+		if (p->plan.findings[i].code == FINDING_UNTRUSTED_ENTRY)
+			continue; /* the first line says it */
+		if (wording_finding(&p->config, &p->plan.findings[i], &text) < 0)
 			return -ENOMEM;
-		output_field(&c->output, "Link", text);
+		output_field(&c->output, p->plan.findings[i].trust.trust ? "Not safe" : "Link",
+			     text);
 	}
 	for (size_t i = 0; i < p->remarks.n; i++) {
 		_cleanup_free_ char *text = NULL;

@@ -197,57 +197,109 @@ static int sweep(struct applier *a, char *const *leftovers)
 	return 0;
 }
 
-/* root:root 0755, as far as we may. */
-static int take_over(int fd)
+/* Holds the directory at the path, whose way must not lead over symlinks of others. An fd (O_PATH)
+ * or -errno. */
+static int hold_directory(const struct root *r, const char *path, struct stat *ret_st)
 {
-	struct stat st;
+	_cleanup_(walk_done) struct walk w = WALK_INIT;
+	int k = fs_walk(r, path, WALK_OWN_WAY | WALK_NOFOLLOW_LAST, NULL, NULL, &w);
 
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (st.st_uid != geteuid() && fchown(fd, geteuid(), getegid()) < 0)
-		return -errno;
-	return fchmod(fd, 0755) < 0 ? -errno : 0;
+	if (k < 0)
+		return k;
+	if (w.error != 0)
+		return -w.error;
+	if (!S_ISDIR(w.st.st_mode))
+		return -ENOTDIR;
+	*ret_st = w.st;
+	return TAKE_FD(w.fd);
 }
 
+/* Its owner may have put another in the place of what was made: only one that is ours, closed to
+ * others and empty is taken for it. */
+static int check_fresh(int fd)
+{
+	_cleanup_strv_ char **names = NULL;
+	struct stat st;
+	int k = fs_list(fd, &names);
+
+	if (k < 0)
+		return k;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
+			       strv_len(names) == 0
+		       ? 0
+		       : -ESTALE;
+}
+
+/* The parent may be a symlink of root's, so it is held, too. An fd or -errno. */
 static int make_directory(const struct applier *a)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_free_ char *services = NULL;
-	const char *slash = strrchr(a->c->links, '/');
-	int r = fs_mkdir(a->root, a->c->links);
+	_cleanup_free_ char *parent = NULL;
+	_cleanup_close_ int dir = -EBADF, fd = -EBADF;
+	const char *base = strrchr(a->c->links, '/') + 1;
+	struct stat st;
+	int k;
 
-	if (r < 0)
-		return r;
-	buf_add_len(&b, a->c->links, (size_t)(slash - a->c->links));
-	buf_add(&b, "/services");
-	r = buf_take(&b, &services);
-	return r < 0 ? r : fs_mkdir(a->root, services);
+	if (asprintf(&parent, "%.*s.", (int)(base - a->c->links), a->c->links) < 0) {
+		parent = NULL;
+		return -ENOMEM;
+	}
+	dir = hold_directory(a->root, parent, &st);
+	if (dir < 0)
+		return dir;
+	k = fs_mkdir_at(dir, base);
+	if (k < 0)
+		return k == -EEXIST ? -ESTALE : k;
+	fd = openat(dir, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	k = fd < 0 ? -errno : check_fresh(fd);
+	return k < 0 ? k : TAKE_FD(fd);
+}
+
+/* The directory that was looked at and no other. An fd or -errno. */
+static int open_seen(const struct applier *a, const struct links_facts *seen)
+{
+	struct stat st;
+	_cleanup_close_ int held = hold_directory(a->root, a->c->links, &st);
+	int fd;
+
+	if (held < 0)
+		return held;
+	if (st.st_dev != seen->device || st.st_ino != seen->inode)
+		return -ESTALE;
+	fd = openat(held, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* A courtesy to who reads the documents; the daemon's sandbox does not let it. */
+static void make_services(const struct applier *a)
+{
+	_cleanup_close_ int parent = openat(a->fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (parent >= 0)
+		(void)!fs_mkdir_at(parent, "services");
 }
 
 /* Makes, opens and takes over the links directory. 1: go on, 0: nothing can be done. */
-static int enter_directory(struct applier *a, enum plan_directory wanted)
+static int enter_directory(struct applier *a, const struct links_facts *seen,
+			   enum plan_directory wanted)
 {
-	a->out.directory = wanted;
-	if (wanted == PLAN_DIRECTORY_REFUSED || wanted == PLAN_DIRECTORY_NO_PARENT)
-		return 0;
-	if (wanted == PLAN_DIRECTORY_MAKE) {
-		int r = make_directory(a);
+	int k = 0;
 
-		if (r < 0) {
-			a->out.directory_error = -r;
-			return 0;
-		}
-	}
-	a->fd = root_open_path(a->root, a->c->links, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	a->out.directory = wanted;
+	if (wanted == PLAN_DIRECTORY_REFUSED || wanted == PLAN_DIRECTORY_NO_PARENT ||
+	    (wanted == PLAN_DIRECTORY_FINE && seen->state != LINKS_FINE))
+		return 0;
+	a->fd = wanted == PLAN_DIRECTORY_MAKE ? make_directory(a) : open_seen(a, seen);
 	if (a->fd < 0) {
 		a->out.directory_error = -a->fd;
 		return 0;
 	}
-	if (wanted == PLAN_DIRECTORY_TAKE_OVER) {
-		int r = take_over(a->fd);
-
-		a->out.directory_error = r < 0 ? -r : 0;
-	}
+	if (wanted == PLAN_DIRECTORY_TAKE_OVER)
+		k = fs_take_over(a->fd);
+	a->out.directory_error = k < 0 ? -k : 0;
+	if (seen->services_missing)
+		make_services(a);
 	return 1;
 }
 
@@ -305,13 +357,15 @@ int apply(const struct root *r, const struct config *c, const struct snapshot *s
 	bool names_first = takes_away(p);
 	int k = 0;
 
-	if (plan_changes(p) == 0 && !p->names_changed && strv_len(s->links.leftovers) == 0) {
+	if (p->directory == PLAN_DIRECTORY_LEFT ||
+	    (plan_changes(p) == 0 && !p->names_changed && strv_len(s->links.leftovers) == 0 &&
+	     !s->links.services_missing)) {
 		*ret = a.out;
 		return 0;
 	}
 	if (names_first)
 		write_names(&a, s, p);
-	if (enter_directory(&a, p->directory)) {
+	if (enter_directory(&a, &s->links, p->directory)) {
 		for (size_t i = 0; k >= 0 && i < p->n_links; i++)
 			k = apply_link(&a, &p->links[i]);
 		k = k < 0 ? k : sweep(&a, s->links.leftovers);

@@ -12,11 +12,13 @@
 /* Longer keys are cut and told apart by their hash: a file name has 255 bytes. */
 #define KEY_LENGTH_MAX 200
 
-/* In order of weight, each followed by its drop-ins. */
+/* In order of weight, each followed by its drop-ins. None that a daemon may write: a Program= there
+ * would be run by the privileged start hook. */
 static const char *const directories[] = {
-	"/etc/vsmtp-plugind",     "/etc/vsmtp-plugind/plugind.conf.d",
-	"/run/vsmtp-plugind",     "/run/vsmtp-plugind/plugind.conf.d",
-	"/usr/lib/vsmtp-plugind", "/usr/lib/vsmtp-plugind/plugind.conf.d",
+	"/etc/vsmtp-plugind",
+	"/etc/vsmtp-plugind/plugind.conf.d",
+	"/usr/lib/vsmtp-plugind",
+	"/usr/lib/vsmtp-plugind/plugind.conf.d",
 };
 
 #define MAIN_FILE "plugind.conf"
@@ -42,14 +44,28 @@ int conf_visit(const struct root *r, fs_visit_fn visit, void *userdata)
 	return 0;
 }
 
-static int say(struct config_remarks *remarks, char *file, int error)
+static int say(struct config_remarks *remarks, enum config_problem problem, const char *file,
+	       int error)
 {
 	const struct config_remark x = {
-		.problem = error == EMEDIUMTYPE ? CONFIG_NOT_REGULAR : CONFIG_NOT_READ,
-		.file = file,
-		.error = error == EMEDIUMTYPE ? 0 : error,
+		.problem = problem, .file = (char *)(uintptr_t)file, .error = error};
+
+	return config_remarks_add(remarks, &x);
+}
+
+/* What is there and cannot be read, or is not root's alone (rule 12), makes the whole not known
+ * (rule 9): it may be what disables a plugin. */
+static int not_known(struct config *c, struct config_remarks *remarks, const char *path,
+		     const struct walk *w, int error)
+{
+	const struct config_remark x = {
+		.problem = error ? CONFIG_NOT_READ : CONFIG_UNTRUSTED,
+		.file = (char *)(uintptr_t)path,
+		.error = error,
+		.trust = error ? (struct trust_facts){0} : w->trust,
 	};
 
+	c->not_known = true;
 	return config_remarks_add(remarks, &x);
 }
 
@@ -84,32 +100,43 @@ static bool is_entry(const struct root *r, const char *dir, const char *file)
 	return dir_fd >= 0 && fstatat(dir_fd, file, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* One file. 1: it had its say (or is masked); 0: there is none, or it was passed over; -ENOMEM. */
+static bool leads_nowhere(int error)
+{
+	return error == ENOENT || error == ENOTDIR || error == ELOOP;
+}
+
+/* One file. 1: it had its say (or is masked); 0: there is none, or it was passed over; -errno. */
 static int load_file(const struct root *root, const char *dir, const char *file, struct config *c,
 		     struct config_remarks *remarks)
 {
+	_cleanup_(walk_done) struct walk w = WALK_INIT;
 	_cleanup_free_ char *path = join(dir, file), *text = NULL;
 	size_t len;
 	int r;
 
 	if (!path)
 		return -ENOMEM;
-	r = fs_read(root, path, FILE_SIZE_MAX, &text, &len);
-	if (r == 0) {
-		r = config_parse(c, path, text, len, remarks);
-		return r < 0 ? r : 1;
-	}
-	if (r == -ENOMEM)
+	r = fs_walk(root, path, 0, NULL, NULL, &w);
+	if (r < 0)
 		return r;
-	/* What open(2) says of sockets and of devices that are not there. */
-	if (r == -ENXIO || r == -ENODEV)
-		r = -EMEDIUMTYPE;
-	if ((r == -EMEDIUMTYPE || r == -ENOENT) && is_mask(root, dir, file, path))
+	if ((w.error != 0 || !S_ISREG(w.st.st_mode)) && is_mask(root, dir, file, path))
 		return 1;
 	/* Gone since it was listed, or never there: nothing to say. */
-	if (r == -ENOENT && !is_entry(root, dir, file))
+	if (w.error != 0 && leads_nowhere(w.error) && !is_entry(root, dir, file))
 		return 0;
-	return say(remarks, path, -r);
+	if (leads_nowhere(w.error))
+		return say(remarks, CONFIG_LEADS_NOWHERE, path, w.error);
+	if (w.error == 0 && !S_ISREG(w.st.st_mode))
+		return say(remarks, CONFIG_NOT_REGULAR, path, 0);
+	if (w.error != 0 || w.trust.trust != TRUST_FINE)
+		return not_known(c, remarks, path, &w, w.error);
+	r = fs_read(root, path, FILE_SIZE_MAX, &text, &len);
+	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+		return r;
+	if (r < 0)
+		return not_known(c, remarks, path, &w, -r);
+	r = config_parse(c, path, text, len, remarks);
+	return r < 0 ? r : 1;
 }
 
 static int load_main(const struct root *root, struct config *c, struct config_remarks *remarks)
@@ -161,19 +188,27 @@ static int add_drop_in(struct drop_ins *l, const char *dir, const char *file)
 }
 
 static int list_directory(const struct root *root, const char *dir, struct drop_ins *l,
-			  struct config_remarks *remarks)
+			  struct config *c, struct config_remarks *remarks)
 {
-	_cleanup_close_ int fd = root_open_path(root, dir, O_RDONLY | O_DIRECTORY);
+	_cleanup_(walk_done) struct walk w = WALK_INIT;
 	_cleanup_strv_ char **files = NULL;
-	int r = fd < 0 ? fd : fs_list(fd, &files);
+	int r = fs_walk(root, dir, 0, NULL, NULL, &w);
 
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0 && r != -ENOMEM) {
-		_cleanup_free_ char *path = strdup(dir);
-
-		return path ? say(remarks, path, -r) : -ENOMEM;
-	}
+	if (r < 0 || w.error == ENOENT)
+		return r;
+	if (w.error == 0 && !S_ISDIR(w.st.st_mode))
+		w.error = ENOTDIR;
+	if (leads_nowhere(w.error))
+		return say(remarks, CONFIG_LEADS_NOWHERE, dir, w.error);
+	if (w.error != 0)
+		return not_known(c, remarks, dir, &w, w.error);
+	if (w.trust.trust != TRUST_FINE)
+		return not_known(c, remarks, dir, &w, 0);
+	r = fs_list(w.fd, &files);
+	if (r < 0)
+		return r == -ENOMEM || r == -EMFILE || r == -ENFILE
+			       ? r
+			       : not_known(c, remarks, dir, &w, -r);
 	for (char **f = files; r >= 0 && f && *f; f++)
 		/* Hidden ones are work files of editors and package managers. */
 		if ((*f)[0] != '.' && str_ends(*f, DROP_IN_SUFFIX) && !has_file(l, *f))
@@ -192,7 +227,7 @@ static int load_drop_ins(const struct root *root, struct config *c, struct confi
 	int r = 0;
 
 	for (size_t i = 1; r >= 0 && i < ELEMENTSOF(directories); i += 2)
-		r = list_directory(root, directories[i], &l, remarks);
+		r = list_directory(root, directories[i], &l, c, remarks);
 	/* By name alone, whatever the directory: names are unique by now. */
 	if (l.n > 0)
 		qsort(l.items, l.n, sizeof(*l.items), compare_drop_ins);
@@ -268,7 +303,7 @@ static int is_disabled(const struct root *r, const char *name)
 	if (!key)
 		return -ENOMEM;
 	q = conf_load(r, &c, &remarks);
-	if (q < 0)
+	if (q < 0 || c.not_known) /* the pass that follows says so */
 		return q;
 	p = config_find_plugin(&c, key);
 	return p && p->enabled == 0;

@@ -12,7 +12,8 @@
 #include "core/config.h"
 #include "sys/fs.h"
 
-/* Reads all of it. What could not be read is a remark; 0 or -ENOMEM. */
+/* Reads all of it. What is passed over is a remark; what must not be passed over makes
+ * ret->not_known (rule 9). 0 or -errno. */
 int conf_load(const struct root *r, struct config *ret, struct config_remarks *remarks)
 	_must_check_ _nonnull_all_;
 

@@ -267,11 +267,29 @@ int fs_mkdir(const struct root *r, const char *path)
 	const char *base;
 	_cleanup_close_ int dir = open_parent(r, path, &base);
 
-	if (dir < 0)
-		return dir;
-	if (mkdirat(dir, base, 0755) < 0)
-		return errno == EEXIST ? 0 : -errno;
-	return fchmodat(dir, base, 0755, 0) < 0 ? -errno : 0;
+	int k = dir < 0 ? dir : fs_mkdir_at(dir, base);
+
+	return k == -EEXIST ? 0 : k;
+}
+
+int fs_mkdir_at(int dir_fd, const char *name)
+{
+	mode_t before = umask(022);
+	int k = mkdirat(dir_fd, name, 0755) < 0 ? -errno : 0;
+
+	(void)umask(before);
+	return k;
+}
+
+int fs_take_over(int dir_fd)
+{
+	struct stat st;
+
+	if (fstat(dir_fd, &st) < 0)
+		return -errno;
+	if (st.st_uid != geteuid() && fchown(dir_fd, geteuid(), getegid()) < 0)
+		return -errno;
+	return fchmod(dir_fd, 0755) < 0 ? -errno : 0;
 }
 
 int fs_unlink(const struct root *r, const char *path)

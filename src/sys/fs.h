@@ -42,7 +42,7 @@ typedef int (*fs_visit_fn)(void *userdata, int dir_fd, const char *dir_path, con
 struct walk {
 	int fd;         /* O_PATH of the last component that was reached */
 	char *resolved; /* its path after symlinks, as the server sees it */
-	int error;      /* 0: arrived; ENOENT, ENOTDIR, ELOOP, EACCES... */
+	int error;      /* 0: arrived; ENOENT, ENOTDIR, ELOOP, EACCES, EPERM (WALK_OWN_WAY)... */
 	struct stat st; /* of fd */
 	struct trust_facts
 		trust; /* the first component passed that is not trusted, itself included */
@@ -54,6 +54,7 @@ void walk_done(struct walk *w);
 enum walk_flags {
 	WALK_NOFOLLOW_LAST = 1 << 0, /* a symlink as the last component is not followed */
 	WALK_ANY_OWNER = 1 << 1,     /* RequireRootOwned=no: only write bits are judged */
+	WALK_OWN_WAY = 1 << 2,       /* no symlink of others, or in a directory of others: EPERM */
 };
 
 /* Goes from the root to `path` component by component, judging each (rule 12). 0 (look at
@@ -82,6 +83,12 @@ enum fs_write {
 };
 int fs_write(const struct root *r, const char *path, const char *text, mode_t mode,
 	     enum fs_write how) _must_check_ _nonnull_all_;
-/* Makes one directory (and not its parents), root's, 0755. 0 (also if it is there) or -errno. */
+/* Makes one directory (and not its parents), 0755 whatever the umask. 0 (also if it is there) or
+ * -errno. Whoever works in it opens and judges it first: another may lie there by then. */
 int fs_mkdir(const struct root *r, const char *path) _must_check_ _nonnull_all_;
+/* The same in a directory that is held (O_PATH will do). 0, -EEXIST or -errno. */
+int fs_mkdir_at(int dir_fd, const char *name) _must_check_ _nonnull_all_;
+/* The directory that is held becomes ours, 0755, as far as we may. Owner and mode are changed by
+ * descriptor and in this file only: a path may lead elsewhere by then. 0 or -errno. */
+int fs_take_over(int dir_fd) _must_check_;
 int fs_unlink(const struct root *r, const char *path) _must_check_ _nonnull_all_;

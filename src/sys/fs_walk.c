@@ -131,6 +131,13 @@ static int walker_look(struct walker *w, const char *name, struct stat *ret_st)
 	return fd < 0 ? -1 : fd;
 }
 
+/* May the symlink be followed? One in a directory of others leads wherever they want. */
+static bool is_own_way(const struct walker *w, const struct stat *link)
+{
+	return !(w->flags & WALK_OWN_WAY) || (w->at.trust.trust == TRUST_FINE &&
+					      (link->st_uid == 0 || link->st_uid == geteuid()));
+}
+
 static int walker_step(struct walker *w, const char *name)
 {
 	_cleanup_close_ int fd = -EBADF;
@@ -158,8 +165,13 @@ static int walker_step(struct walker *w, const char *name)
 		return w->at.error == EMFILE || w->at.error == ENFILE || w->at.error == ENOMEM
 			       ? -w->at.error
 			       : 0;
-	if (S_ISLNK(st.st_mode) && !(walker_at_end(w) && (w->flags & WALK_NOFOLLOW_LAST)))
+	if (S_ISLNK(st.st_mode) && !(walker_at_end(w) && (w->flags & WALK_NOFOLLOW_LAST))) {
+		if (!is_own_way(w, &st)) {
+			w->at.error = EPERM;
+			return 0;
+		}
 		return walker_follow(w, fd);
+	}
 	r = walker_descend(w, TAKE_FD(fd), &st, name);
 	if (r < 0)
 		return r;

@@ -42,6 +42,41 @@ static int take_target(struct link *l, const struct file_facts *f)
 		       : 0;
 }
 
+static bool is_below_store(const struct look *l, const char *target)
+{
+	for (char **store = l->c->stores; target && *store; store++)
+		if (path_below(target, *store))
+			return true;
+	return false;
+}
+
+/* Who controls what is not ours: the entry itself, or all that a symlink leads over, dangling or
+ * not (rule 12). A link to another entry of this directory is judged there. */
+static int judge_entry(struct look *l, const struct stat *st, struct link *k)
+{
+	_cleanup_(walk_done) struct walk w = WALK_INIT;
+	_cleanup_free_ char *path = NULL;
+	const char *below;
+	int r;
+
+	if (k->kind == LINK_SYMLINK) {
+		below = path_below(k->target, l->c->links);
+		if (is_below_store(l, k->target) || (below && !strchr(below, '/')))
+			return 0;
+	}
+	if (asprintf(&path, "%s/%s", l->c->links, k->kind == LINK_SYMLINK ? k->text : k->name) <
+	    0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	if (k->kind != LINK_SYMLINK)
+		return fs_judge(st, path, l->flags, &k->trust);
+	r = fs_walk(l->o->root, *k->text == '/' ? k->text : path, l->flags, NULL, NULL, &w);
+	k->trust = w.trust;
+	w.trust = (struct trust_facts){0};
+	return r;
+}
+
 int look_link(struct look *l, int dir_fd, const char *name, struct link *ret)
 {
 	_cleanup_(link_done) struct link k = {.kind = LINK_OTHER, .dangling = true};
@@ -75,6 +110,8 @@ int look_link(struct look *l, int dir_fd, const char *name, struct link *ret)
 		r = known_look(l->o->known, dir_fd, l->c->links, name, &fine, l->flags, &f);
 		if (r > 0)
 			r = take_target(&k, &f);
+		if (r >= 0)
+			r = judge_entry(l, &st, &k);
 	}
 	if (r < 0)
 		return r;
@@ -101,12 +138,8 @@ int look_add_link(struct links_facts *links, struct link *made)
 /* Left behind by a pass that was killed: a temporary name of ours whose text is below a store. */
 static bool is_leftover(const struct look *l, const struct link *k)
 {
-	if (!name_is_temporary(k->name) || k->kind != LINK_SYMLINK)
-		return false;
-	for (char **store = l->c->stores; *store; store++)
-		if (path_below(k->target, *store))
-			return true;
-	return false;
+	return name_is_temporary(k->name) && k->kind == LINK_SYMLINK &&
+	       is_below_store(l, k->target);
 }
 
 static int look_entries(struct look *l, int fd)
@@ -146,7 +179,7 @@ static int missing_state(const struct look *l, enum links_state *ret)
 
 	if (!parent)
 		return -ENOMEM;
-	r = fs_walk(l->o->root, *parent ? parent : "/", 0, NULL, NULL, &w);
+	r = fs_walk(l->o->root, *parent ? parent : "/", WALK_OWN_WAY, NULL, NULL, &w);
 	if (r < 0)
 		return r;
 	*ret = w.error == 0 && S_ISDIR(w.st.st_mode) ? LINKS_MISSING : LINKS_NO_PARENT;
@@ -164,28 +197,48 @@ static int state_of(const struct look *l, const struct walk *w, enum links_state
 						: LINKS_NOT_DIR;
 	else if (w->error == ENOTDIR)
 		*ret = LINKS_NOT_DIR;
+	else if (w->error == EPERM)
+		*ret = LINKS_SYMLINK;
 	return 0;
+}
+
+/* They belong together in vSMTP's own directory; `dir_fd` is what the walk reached. */
+static bool services_missing(const struct look *l, int dir_fd)
+{
+	const char *own = path_below(l->c->links, "/etc/vsmtp");
+	bool there = l->s->links.state == LINKS_FINE;
+	struct stat st;
+
+	return own && !strchr(own, '/') &&
+	       fstatat(dir_fd, there ? "../services" : "services", &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       errno == ENOENT;
 }
 
 int look_links(struct look *l)
 {
 	struct links_facts *links = &l->s->links;
 	_cleanup_(walk_done) struct walk w = WALK_INIT;
-	int r = fs_walk(l->o->root, l->c->links, WALK_NOFOLLOW_LAST | l->flags, l->o->visit,
-			l->o->userdata, &w);
+	int r = fs_walk(l->o->root, l->c->links, WALK_NOFOLLOW_LAST | WALK_OWN_WAY | l->flags,
+			l->o->visit, l->o->userdata, &w);
 
 	if (r >= 0)
 		r = state_of(l, &w, &links->state);
 	links->error = w.error;
-	if (r < 0 || links->state != LINKS_FINE)
+	if (r < 0 || (links->state != LINKS_FINE && links->state != LINKS_MISSING))
 		return r;
-	/* The walk says the first that is not trusted: a parent is advice, the directory our
+	/* The walk says the first that is not trusted: a parent is a finding, the directory our
 	 * business. */
-	if (w.trust.trust != TRUST_FINE && !str_eq(w.trust.path, w.resolved)) {
+	if (w.trust.trust != TRUST_FINE &&
+	    (links->state == LINKS_MISSING || !str_eq(w.trust.path, w.resolved))) {
 		links->parents = w.trust;
 		w.trust = (struct trust_facts){0};
 	}
+	links->services_missing = services_missing(l, w.fd);
+	if (links->state == LINKS_MISSING)
+		return 0;
 	trust_facts_done(&w.trust);
+	links->device = w.st.st_dev;
+	links->inode = w.st.st_ino;
 	r = fs_judge(&w.st, w.resolved, 0, &links->trust);
 	if (r >= 0 && l->o->visit)
 		r = l->o->visit(l->o->userdata, w.fd, l->c->links, NULL, true);

@@ -210,12 +210,15 @@ static int take_hint(struct some *s, const struct hint *h)
 static int enter_links(struct some *s)
 {
 	_cleanup_(walk_done) struct walk w = WALK_INIT;
-	int r = fs_walk(s->l.o->root, s->l.c->links, WALK_NOFOLLOW_LAST, NULL, NULL, &w);
+	int r = fs_walk(s->l.o->root, s->l.c->links, WALK_NOFOLLOW_LAST | WALK_OWN_WAY, NULL, NULL,
+			&w);
 
 	if (r < 0)
 		return r;
 	if (w.error || !S_ISDIR(w.st.st_mode))
 		return 0;
+	s->l.s->links.device = w.st.st_dev;
+	s->l.s->links.inode = w.st.st_ino;
 	r = fs_judge(&w.st, w.resolved, 0, &s->l.s->links.trust);
 	if (r < 0 || s->l.s->links.trust.trust != TRUST_FINE)
 		return r;

@@ -107,17 +107,6 @@ void look_dir_done(struct look_dir *d)
 	trust_facts_done(&d->trust);
 }
 
-static int copy_trust(struct trust_facts *to, const struct trust_facts *from)
-{
-	*to = *from;
-	if (from->path) {
-		to->path = strdup(from->path);
-		if (!to->path)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 int look_open_dir(struct look *l, size_t store, const char *version, struct look_dir *ret)
 {
 	_cleanup_(look_dir_done) struct look_dir d = {.fd = -EBADF, .store = store};
@@ -141,7 +130,7 @@ int look_open_dir(struct look *l, size_t store, const char *version, struct look
 		return r;
 	if (w.error == 0 && !S_ISDIR(w.st.st_mode))
 		w.error = ENOTDIR;
-	r = copy_trust(&d.trust, &w.trust);
+	r = trust_facts_copy(&d.trust, &w.trust);
 	if (r < 0)
 		return r;
 	d.error = w.error;

@@ -2,11 +2,14 @@
 #include "sys/server.h"
 
 #include "base/str.h"
+#include "core/name.h"
 #include "core/version.h"
 #include "sys/child.h"
 #include "sys/elf.h"
 #include "sys/loader.h"
 #include "sys/pkgdb.h"
+#include "sys/state.h"
+
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
@@ -245,11 +248,19 @@ static int ask_program(const struct root *r, const struct file_facts *program, s
 	return e == 0 ? judge_answer(&said, a) : e;
 }
 
-/* Rule 5: who must not be run, and why. */
-static enum server_doubt why_not_ask(const struct root *r, const struct file_facts *program,
-				     enum server_flags flags)
+/* The sandboxed daemon may write there, and whoever asks a program may be the start hook, which has
+ * every privilege. */
+static bool is_writable_to_daemon(const struct config *c, const char *path)
 {
-	if (program->trust.trust != TRUST_FINE)
+	return path_below(path, STATE_RUN_DIR) || path_below(path, STATE_VAR_DIR) ||
+	       (c->links && path_below(path, c->links));
+}
+
+/* Rule 5: who must not be run, and why. */
+static enum server_doubt why_not_ask(const struct root *r, const struct config *c,
+				     const struct file_facts *program, enum server_flags flags)
+{
+	if (program->trust.trust != TRUST_FINE || is_writable_to_daemon(c, program->resolved))
 		return SERVER_DOUBT_UNTRUSTED;
 	if (!root_is_host(r) && !(flags & SERVER_ASK_PROGRAM))
 		return SERVER_DOUBT_NOT_ASKED;
@@ -307,7 +318,7 @@ static int learn_answer(struct server_memory *m, const struct root *r, const str
 static int fill_version(struct server_memory *m, const struct root *r, const struct config *c,
 			enum server_flags flags, struct server_facts *s)
 {
-	enum server_doubt not_asked_for = why_not_ask(r, &s->program, flags);
+	enum server_doubt not_asked_for = why_not_ask(r, c, &s->program, flags);
 	int e = 0;
 
 	if (!remembers(m, r, c->program, &s->program, not_asked_for))

@@ -2,6 +2,7 @@
 #include "sys/state.h"
 
 #include "base/str.h"
+#include "sys/clock.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -32,19 +33,57 @@ int state_prepare(const struct root *r)
 	return 0;
 }
 
-int state_lock(const struct root *r)
+/* The lock file holds the pid of who took it last. */
+static void read_holder(int fd, struct lock_holder *ret)
+{
+	char text[32] = "", path[64];
+	ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+	_cleanup_close_ int comm = -EBADF;
+
+	*ret = (struct lock_holder){.pid = n > 0 ? (int)strtol(text, NULL, 10) : 0};
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", ret->pid);
+	comm = ret->pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -EBADF;
+	n = comm >= 0 ? read(comm, ret->command, sizeof(ret->command) - 1) : 0;
+	ret->command[MAX(n, 0)] = 0;
+	ret->command[strcspn(ret->command, "\n")] = 0;
+}
+
+static bool is_told_to_end(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 &&
+	       (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
+int state_lock(const struct root *r, uint64_t limit_usec, struct lock_holder *ret_holder)
 {
 	_cleanup_close_ int dir = root_open_path(r, STATE_RUN_DIR, O_PATH | O_DIRECTORY);
 	_cleanup_close_ int fd = -EBADF;
+	uint64_t end = clock_usec(CLOCK_MONOTONIC) + limit_usec;
+	struct timespec step = {.tv_nsec = 500 * 1000};
 
 	if (dir < 0)
 		return dir;
 	fd = openat(dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0600);
 	if (fd < 0)
 		return -errno;
-	while (flock(fd, LOCK_EX) < 0)
-		if (errno != EINTR)
+	/* Tried again, not waited for: a stopped process may hold it, and flock(2) has no limit. */
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -errno;
+		if (is_told_to_end())
+			return -EINTR;
+		if (clock_usec(CLOCK_MONOTONIC) >= end) {
+			read_holder(fd, ret_holder);
+			return -ETIMEDOUT;
+		}
+		(void)nanosleep(&step, NULL);
+		step.tv_nsec = MIN(step.tv_nsec * 2, 20 * 1000 * 1000);
+	}
+	/* A full /run only costs the next one a name. */
+	if (ftruncate(fd, 0) == 0)
+		(void)!dprintf(fd, "%d\n", (int)getpid());
 	return TAKE_FD(fd);
 }
 

@@ -19,9 +19,17 @@
  * directory likewise. 0 or -errno. */
 int state_prepare(const struct root *r) _must_check_ _nonnull_all_;
 
-/* Takes the one lock that serialises passes (rule 15), waiting as long as it takes. Returns an fd
- * whose closing lets go, or -errno. */
-int state_lock(const struct root *r) _must_check_ _nonnull_all_;
+/* Who holds a lock: pid 0 if that is not known. */
+struct lock_holder {
+	int pid;
+	char command[16]; /* comm, as proc(5) has it */
+};
+
+/* Takes the one lock that serialises passes (rule 15). Returns an fd whose closing lets go;
+ * -ETIMEDOUT after limit_usec, *ret_holder says over whom; -EINTR if SIGTERM or SIGINT is blocked
+ * and pending; -errno. */
+int state_lock(const struct root *r, uint64_t limit_usec, struct lock_holder *ret_holder)
+	_must_check_ _nonnull_all_;
 
 /* Makes this process the daemon of the tree. Returns an fd to keep, -EBUSY if there is one already
  * (its pid in *ret_pid, 0 if it is not known), -errno. */

@@ -2,6 +2,7 @@
 #include "sys/watch.h"
 
 #include "base/str.h"
+#include "sys/mounts.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -289,27 +290,6 @@ static bool related(const char *a, const char *b)
 	return memcmp(a, b, k) == 0 && (n == m || (n < m ? b[k] : a[k]) == '/');
 }
 
-/* The fifth field of a line of proc(5)'s mountinfo, its octal escapes undone in place. */
-static char *mount_point(char *line)
-{
-	char *save = NULL, *field = strtok_r(line, " ", &save), *to;
-
-	for (int i = 0; field && i < 4; i++)
-		field = strtok_r(NULL, " ", &save);
-	to = field;
-	for (char *from = field; from && *from; to++) {
-		if (from[0] == '\\' && strspn(from + 1, "01234567") >= 3) {
-			*to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + from[3] - '0');
-			from += 4;
-		} else {
-			*to = *from++;
-		}
-	}
-	if (to)
-		*to = 0;
-	return field;
-}
-
 static bool concerns(const struct watch *w, const char *point)
 {
 	for (size_t i = 0; i < w->n; i++) {
@@ -340,7 +320,7 @@ int watch_mounts_moved(struct watch *w)
 		return -errno;
 	while ((n = getline(&line, &room, f)) > 0) {
 		_cleanup_free_ char *copy = strdup(line);
-		const char *point = copy ? mount_point(copy) : NULL;
+		const char *point = copy ? mounts_point(copy) : NULL;
 
 		if (!copy)
 			return -ENOMEM;
