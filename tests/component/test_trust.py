@@ -31,7 +31,8 @@ def test_rule_12_what_others_may_write_is_not_linked(tree, where, mode):
     tree.plugin("mysql")
     (tree / where).chmod(mode)
     tree.config("[Plugind]\nVersion=1.0.0\n")  # the program lies below the bad directory, too
-    tree.ctl("sync", expect=(0, 4))
+    # Above the top lies the configuration, too: it is not known then.
+    tree.ctl("sync", expect=1 if where == "/" else (0, 4))
     assert tree.links() == {}
     assert gates(tree) == {file_of("mysql"): "untrusted"}
     assert where in why(tree)
@@ -45,10 +46,13 @@ def test_rule_12_what_others_own_is_not_linked_unless_allowed(tree, where):
     tree.plugin("mysql")
     os.chown(tree / where, NOBODY, 0)
     tree.config("[Plugind]\nVersion=1.0.0\n")
-    tree.ctl("sync", expect=(0, 4))
+    tree.ctl("sync", expect=1 if where == "/" else (0, 4))
     assert tree.links() == {}
     assert gates(tree) == {file_of("mysql"): "untrusted"}
     tree.config("[Plugind]\nVersion=1.0.0\nRequireRootOwned=no\n")
+    if where == "/":  # above the configuration, too, which is judged as root's in any case
+        tree.ctl("sync", expect=1)
+        return
     tree.ctl("sync", expect=0)
     assert tree.links() == right_links(["mysql"])
     (tree / where).chmod(0o775)  # only the owner test was dropped
@@ -172,12 +176,12 @@ def test_rule_12_its_parents_are_never_a_reason_to_stop(tree):
 
 
 def test_rule_12_a_cured_directory_is_noticed(tree):
-    """chmod of a parent, of the store and of the file: the cure that `why` names works at once."""
+    """chmod of the store and of the file: the cure that `why` names works at once."""
     tree.plugin("mysql")
     tree.config(world.NO_SECOND_LOOK + "Version=1.0.0\n")
     with tree.daemon() as daemon:
         daemon.wait_links(right_links(["mysql"]))
-        for where in (file_of("mysql"), kit.STORE, "/usr/lib", "/usr", "/"):
+        for where in (file_of("mysql"), kit.STORE):
             (tree / where).chmod(0o777)
             daemon.wait_links({})
             (tree / where).chmod(0o755)

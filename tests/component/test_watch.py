@@ -272,8 +272,6 @@ OFF = "[Plugin mysql]\nEnabled=no\n"
 WHERE = [
     ("/etc/vsmtp-plugind", "plugind.conf"),
     ("/etc/vsmtp-plugind", "plugind.conf.d/x.conf"),
-    ("/run/vsmtp-plugind", "plugind.conf"),
-    ("/run/vsmtp-plugind", "plugind.conf.d/x.conf"),
     ("/usr/lib/vsmtp-plugind", "plugind.conf"),
     ("/usr/lib/vsmtp-plugind", "plugind.conf.d/x.conf"),
 ]

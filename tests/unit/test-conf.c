@@ -128,11 +128,9 @@ static void test_first_main_file_only(void **state)
 	world_make(&w);
 	put(&w, LIB "/plugind.conf", "[Plugind]\nLinks=/lib\nProgram=/lib\n");
 	check_links(&w, "/lib", 0);
-	put(&w, RUN "/plugind.conf", "[Plugind]\nLinks=/run\n");
-	check_links(&w, "/run", 0);
-	assert_string_equal(w.config.program, "/usr/sbin/vsmtp");
 	put(&w, ETC "/plugind.conf", "[Plugind]\nLinks=/etc\n");
 	check_links(&w, "/etc", 0);
+	assert_string_equal(w.config.program, "/usr/sbin/vsmtp");
 	world_done(&w);
 }
 
@@ -148,16 +146,13 @@ static void test_drop_ins_beat_the_main_file_in_order_of_name(void **state)
 	/* By name alone: the directory's weight only decides about equal names. */
 	put(&w, ETC "/plugind.conf.d/10-a.conf", "[Plugind]\nLinks=/a\nStore=/a\n");
 	check_links(&w, "/b", 0);
-	put(&w, RUN "/plugind.conf.d/15-c.conf", "[Plugind]\nLinks=/c\nStore=/c\n");
-	check_links(&w, "/b", 0);
-	assert_int_equal(strv_len(w.config.stores), 4);
+	assert_int_equal(strv_len(w.config.stores), 3);
 	assert_string_equal(w.config.stores[0], "/main");
 	assert_string_equal(w.config.stores[1], "/a");
-	assert_string_equal(w.config.stores[2], "/c");
-	assert_string_equal(w.config.stores[3], "/b");
+	assert_string_equal(w.config.stores[2], "/b");
 	put(&w, ETC "/plugind.conf.d/30-d.conf", "[Plugind]\nLinks=/d\nStore=/d\n");
 	check_links(&w, "/d", 0);
-	assert_string_equal(w.config.stores[4], "/d");
+	assert_string_equal(w.config.stores[3], "/d");
 	world_done(&w);
 }
 
@@ -168,14 +163,14 @@ static void test_same_name_masks(void **state)
 	UNUSED(state);
 	world_make(&w);
 	put(&w, LIB "/plugind.conf.d/10-a.conf", "[Plugind]\nLinks=/lib\nProgram=/lib\n");
-	put(&w, RUN "/plugind.conf.d/10-a.conf", "[Plugind]\nLinks=/run\n");
-	check_links(&w, "/run", 0);
+	put(&w, ETC "/plugind.conf.d/10-a.conf", "[Plugind]\nLinks=/etc\n");
+	check_links(&w, "/etc", 0);
 	assert_string_equal(w.config.program, "/usr/sbin/vsmtp");
 	put(&w, ETC "/plugind.conf.d/10-a.conf", "");
 	check_links(&w, "/etc/vsmtp/plugins", 0);
 	/* The device itself is not in this tree: the text decides. */
 	put(&w, LIB "/plugind.conf.d/20-b.conf", "[Plugind]\nLinks=/b\n");
-	put_link(&w, RUN "/plugind.conf.d/20-b.conf", "/dev/null");
+	put_link(&w, ETC "/plugind.conf.d/20-b.conf", "/dev/null");
 	check_links(&w, "/etc/vsmtp/plugins", 0);
 	put(&w, LIB "/plugind.conf", "[Plugind]\nLinks=/main\n");
 	put_link(&w, ETC "/plugind.conf", "../../dev/null");
@@ -236,14 +231,80 @@ static void test_what_cannot_be_read_is_said(void **state)
 	put_link(&w, ETC "/plugind.conf", "nowhere");
 	put_link(&w, ETC "/plugind.conf.d/10-loop.conf", "10-loop.conf");
 	put(&w, LIB "/plugind.conf.d/10-loop.conf", "[Plugind]\nLinks=/masked\n");
-	put(&w, RUN "/plugind.conf.d", "a file where a directory should be\n");
-	check_links(&w, "/etc/vsmtp/plugins", 3);
-	assert_int_equal(w.remarks.items[0].problem, CONFIG_NOT_READ);
+	check_links(&w, "/etc/vsmtp/plugins", 2);
+	assert_false(w.config.not_known);
+	assert_int_equal(w.remarks.items[0].problem, CONFIG_LEADS_NOWHERE);
 	assert_int_equal(w.remarks.items[0].error, ENOENT);
 	assert_string_equal(w.remarks.items[0].file, ETC "/plugind.conf");
-	assert_int_equal(w.remarks.items[1].error, ENOTDIR);
-	assert_string_equal(w.remarks.items[1].file, RUN "/plugind.conf.d");
-	assert_int_equal(w.remarks.items[2].error, ELOOP);
+	assert_int_equal(w.remarks.items[1].error, ELOOP);
+	world_done(&w);
+	world_make(&w);
+	put(&w, LIB "/plugind.conf.d", "a file where a directory should be\n");
+	check_links(&w, "/etc/vsmtp/plugins", 1);
+	assert_int_equal(w.remarks.items[0].error, ENOTDIR);
+	assert_string_equal(w.remarks.items[0].file, LIB "/plugind.conf.d");
+	assert_false(w.config.not_known);
+	world_done(&w);
+}
+
+/* A Program= there would be run by the start hook, with every privilege. */
+static void test_rule_12_no_configuration_where_a_daemon_may_write(void **state)
+{
+	struct world w;
+
+	UNUSED(state);
+	world_make(&w);
+	put(&w, RUN "/plugind.conf", "[Plugind]\nProgram=/run/vsmtp-plugind/evil\n");
+	put(&w, RUN "/plugind.conf.d/10-a.conf", "[Plugind]\nProgram=/run/vsmtp-plugind/evil\n");
+	check_links(&w, "/etc/vsmtp/plugins", 0);
+	assert_string_equal(w.config.program, "/usr/sbin/vsmtp");
+	world_done(&w);
+}
+
+static void expect_untrusted(struct world *w, const char *path, mode_t mode, uid_t owner)
+{
+	_cleanup_free_ char *full = path_of(w, path);
+	struct stat before;
+
+	assert_int_equal(stat(full, &before), 0);
+	assert_int_equal(chown(full, owner, (gid_t)-1), 0);
+	assert_int_equal(chmod(full, mode), 0);
+	load(w);
+	assert_true(w->config.not_known);
+	assert_int_equal(w->remarks.n, 1);
+	assert_int_equal(w->remarks.items[0].problem, CONFIG_UNTRUSTED);
+	assert_string_equal(w->remarks.items[0].trust.path, path);
+	assert_int_equal(chown(full, before.st_uid, (gid_t)-1), 0);
+	assert_int_equal(chmod(full, before.st_mode & 07777U), 0);
+	load(w);
+	assert_false(w->config.not_known);
+}
+
+static void test_rule_12_configuration_of_others_is_not_known(void **state)
+{
+	struct world w;
+
+	UNUSED(state);
+	if (geteuid() != 0)
+		skip();
+	world_make(&w);
+	put(&w, LIB "/plugind.conf.d/10-a.conf", "");
+	put(&w, ETC "/plugind.conf", "[Plugind]\nRequireRootOwned=no\n");
+	expect_untrusted(&w, ETC "/plugind.conf", 0644, 12345);
+	expect_untrusted(&w, ETC "/plugind.conf", 0664, 0);
+	expect_untrusted(&w, LIB "/plugind.conf.d/10-a.conf", 0602, 0);
+	/* Also a directory that holds nothing yet. */
+	expect_untrusted(&w, LIB "/plugind.conf.d", 0777, 0);
+	/* A mask needs no trust, nor does what it masks. */
+	put(&w, LIB "/plugind.conf.d/20-b.conf", "");
+	put_link(&w, ETC "/plugind.conf.d/20-b.conf", "/dev/null");
+	{
+		_cleanup_free_ char *full = path_of(&w, LIB "/plugind.conf.d/20-b.conf");
+
+		assert_int_equal(chown(full, 12345, 12345), 0);
+	}
+	load(&w);
+	assert_false(w.config.not_known);
 	world_done(&w);
 }
 
@@ -261,6 +322,7 @@ static void test_a_huge_file_is_refused(void **state)
 	put(&w, ETC "/plugind.conf", text);
 	check_links(&w, "/etc/vsmtp/plugins", 1);
 	assert_int_equal(w.remarks.items[0].error, EFBIG);
+	assert_true(w.config.not_known);
 	world_done(&w);
 }
 
@@ -295,8 +357,7 @@ static int note_visit(void *userdata, int fd, const char *dir, const char *next,
 
 static void test_rule_16_directories_to_watch(void **state)
 {
-	static const char *const all[] = {ETC, ETC "/plugind.conf.d", RUN, RUN "/plugind.conf.d",
-					  LIB, LIB "/plugind.conf.d"};
+	static const char *const all[] = {ETC, ETC "/plugind.conf.d", LIB, LIB "/plugind.conf.d"};
 	_cleanup_strv_ char **seen = NULL;
 	struct world w;
 
@@ -422,6 +483,8 @@ int main(void)
 		cmocka_unit_test(test_other_names_are_not_read),
 		cmocka_unit_test(test_not_regular_is_said_and_passed_over),
 		cmocka_unit_test(test_what_cannot_be_read_is_said),
+		cmocka_unit_test(test_rule_12_no_configuration_where_a_daemon_may_write),
+		cmocka_unit_test(test_rule_12_configuration_of_others_is_not_known),
 		cmocka_unit_test(test_a_huge_file_is_refused),
 		cmocka_unit_test(test_links_stay_inside_the_root),
 		cmocka_unit_test(test_rule_16_directories_to_watch),
