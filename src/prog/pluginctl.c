@@ -24,7 +24,9 @@ enum {
 	OPT_VERSION,
 };
 
-/* One table for the parser and the help; an option with an `argument` has no flag of its own. */
+/* One table for the parser and the help; an option with an `argument` has no flag of its own. The
+ * completions read the help: before the text stand the verbs that alone take it, "sync, reload: ".
+ */
 static const struct {
 	const char *name;
 	const char *argument;

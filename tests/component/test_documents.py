@@ -221,67 +221,6 @@ def test_all_manuals_are_installed():
     assert told == set(PAGES) == {p.name for p in (TOP / "man").iterdir()} - {"meson.build"}
 
 
-# ---- completion ----
-
-
-def verb_options():
-    """{verb: long options that it takes beside the general ones}, from the code."""
-    flags = dict(re.findall(r'\{(CTL_\w+), "--([a-z-]+)"\}', source("src/prog/pluginctl.c")))
-    table = re.search(r"verbs\[\] = \{(.*?)\n\};", source("src/prog/verbs.c"), re.S)[1]
-    rows = re.findall(r'\{"(\w+)", "[^"]*", \d+, \w+,\s+([A-Z_|\s0]+),', table)
-    assert len(flags) >= 7 and len(rows) >= 10
-    return {verb: {flags[f] for f in re.findall(r"CTL_\w+", taken)} for verb, taken in rows}
-
-
-def all_options():
-    table = re.search(r"\} options\[\] = \{(.*?)\n\};", source("src/prog/pluginctl.c"), re.S)[1]
-    return set(re.findall(r'^\s*\{"([a-z-]+)", ', table, re.M))
-
-
-def test_completions_have_every_verb_and_option():
-    verbs = set(verb_options())
-    zsh = source("completions/_vsmtp-pluginctl")
-    assert set(re.findall(r"^    '([a-z]+):", zsh, re.M)) == verbs
-    assert set(re.findall(r"--([a-z-]+)=?\[", zsh)) == all_options()
-    fish = source("completions/vsmtp-pluginctl.fish")
-    assert set(re.findall(r" -a ([a-z]+) -d", fish)) == verbs
-    assert set(re.search(r"set -l verbs (.*)", fish)[1].split()) == verbs
-    assert set(re.findall(r" -l ([a-z-]+) ", fish)) - {"verbs"} == all_options()
-
-
-def complete(*words, path=None):
-    """What bash offers for the last word."""
-    quoted = " ".join(f"'{w}'" for w in words)
-    script = f"""
-        source '{TOP}/completions/vsmtp-pluginctl.bash'
-        COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}
-        _vsmtp_pluginctl 2>/dev/null
-        printf '%s\\n' "${{COMPREPLY[@]}}"
-    """
-    env = kit.environment()
-    if path:
-        env["PATH"] = f"{path}:{env['PATH']}"
-    return kit.run("bash", "-c", script, env=env, expect=0).out.split()
-
-
-def test_bash_completion_knows_every_verb_and_its_options():
-    taken = verb_options()
-    assert set(complete("vsmtp-pluginctl", "")) == set(taken)
-    particular = set().union(*taken.values())
-    for verb, options in taken.items():
-        offered = {o.strip("-=") for o in complete("vsmtp-pluginctl", verb, "--")}
-        assert offered == (all_options() - particular) | options, verb
-
-
-def test_bash_completion_names_plugins(tree):
-    tree.plugin("mysql", "1.0.0")
-    tree.plugin("csv", "1.0.0")
-    tree.link("own.so", "/opt/x.so")
-    path = kit.program("vsmtp-pluginctl").parent
-    assert complete("vsmtp-pluginctl", "--root", "=", str(tree.path), "why", "", path=path) == ["csv", "mysql"]
-    assert complete("vsmtp-pluginctl", "--root", "=", str(tree.path), "disable", "m", path=path) == ["mysql"]
-
-
 # ---- the books ----
 
 
