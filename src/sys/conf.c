@@ -131,6 +131,8 @@ static int load_file(const struct root *root, const char *dir, const char *file,
 	if (w.error != 0 || w.trust.trust != TRUST_FINE)
 		return not_known(c, remarks, path, &w, w.error);
 	r = fs_read(root, path, FILE_SIZE_MAX, &text, &len);
+	if (r == -ENOENT) /* gone meanwhile */
+		return 0;
 	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
 		return r;
 	if (r < 0)
