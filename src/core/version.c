@@ -192,14 +192,19 @@ int version_from_name(const char *text, size_t len, char **ret)
 
 int version_from_package(const char *text, char **ret)
 {
+	static const char really[] = "+really";
 	size_t epoch = span(text, text + strlen(text), is_digit);
-	const char *revision;
+	const char *revision, *older;
 
 	if (text[epoch] == ':') {
 		if (epoch == 0)
 			return -EINVAL;
 		text += epoch + 1;
 	}
+	/* An upload that goes back to an older one, under a version that sorts as newer. */
+	older = strstr(text, really);
+	if (older)
+		text = older + strlen(really);
 	revision = strrchr(text, '-');
 	return take_version(text, revision ? (size_t)(revision - text) : strlen(text), ret);
 }

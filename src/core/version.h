@@ -26,8 +26,9 @@ bool version_equal(const char *a, const char *b);
  * first
  * `-` (2.0.1~rc.1). Neither epoch nor revision. 0, -EINVAL, -ENOMEM. */
 int version_from_name(const char *text, size_t len, char **ret) _must_check_ _nonnull_all_;
-/* What a package database says (deb-version(7), rpm-version(7)): epoch and revision are dropped,
- * the first `~` stands for `-`. 0, -EINVAL, -ENOMEM. */
+/* What a package database says (deb-version(7), rpm-version(7)): epoch, revision and what stands
+ * before "+really" (Debian's way back to an older version) are dropped, the first `~` stands for
+ * `-`. 0, -EINVAL, -ENOMEM. */
 int version_from_package(const char *text, char **ret) _must_check_ _nonnull_all_;
 /* `Version=` of the configuration: SemVer if it is one; a package form only if it holds `:` or `~`.
  */

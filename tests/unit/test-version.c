@@ -242,6 +242,9 @@ static void test_rule_03_version_in_a_name(void **state)
 static void test_rule_03_version_of_a_package(void **state)
 {
 	static const struct row rows[] = {
+		{"2.2.1+really2.2.0-1", "2.2.0"},
+		{"1:3.0.0~rc.1+really2.2.1-2", "2.2.1"},
+		{"2.2.1+really-1", NULL},
 		{"2.2.1", "2.2.1"},
 		{"2.2.1-1", "2.2.1"},
 		{"2.2.1-0ubuntu1~22.04.1", "2.2.1"},
