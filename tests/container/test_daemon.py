@@ -11,6 +11,7 @@ import kit
 import pytest
 
 RUN, STATE = "/run/vsmtp-plugind", "/var/lib/vsmtp-plugind"
+SYNC_UNITS = ["vsmtp-plugin-sync.service", "vsmtp-plugin-sync-again.service"]
 
 
 def daemon_pid(box):
@@ -48,21 +49,21 @@ def test_units_are_installed_without_complaint(box):
     assert drop_in.endswith("vsmtp.service.d/10-vsmtp-plugind.conf")
 
 
-@pytest.mark.parametrize("unit", [harness.DAEMON, harness.EXECUTOR])
+@pytest.mark.parametrize("unit", [harness.DAEMON, harness.EXECUTOR, *SYNC_UNITS])
 def test_sandbox_scores_at_most_one_and_a_half(box, unit):
     out = box.run("systemd-analyze", "security", "--no-pager", unit).out
     score = float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", out)[1])
     assert score <= 1.5, out
 
 
-def probe_unit(box):
-    """The daemon's own unit with the probe as its program: the very same sandbox."""
-    path = box.show(harness.DAEMON, "FragmentPath")
+def probe_unit(box, unit):
+    """A unit of ours with the probe as its program: the very same sandbox."""
+    path = box.show(unit, "FragmentPath")
     text = box.path(path).read_text()
     lines = [
         line
         for line in text.splitlines()
-        if not line.startswith(("ExecStart", "ExecReload=", "Restart", "NotifyAccess=", "Type="))
+        if not line.startswith(("ExecStart", "ExecReload=", "Restart", "NotifyAccess=", "Type=", "On"))
     ]
     where = lines.index("[Service]") + 1
     lines[where:where] = ["Type=oneshot", "ExecStart=/usr/bin/python3 /usr/lib/kit-probe.py"]
@@ -71,8 +72,9 @@ def probe_unit(box):
     box.run("systemctl", "daemon-reload")
 
 
-def test_only_the_three_directories_can_be_written_from_inside_the_unit(box):
-    probe_unit(box)
+@pytest.mark.parametrize("unit", [harness.DAEMON, *SYNC_UNITS])
+def test_only_the_three_directories_can_be_written_from_inside_the_unit(box, unit):
+    probe_unit(box, unit)
     box.run("systemctl", "start", "kit-probe")
     out = box.run("journalctl", "-u", "kit-probe", "-o", "cat", "--no-pager").out
     found = [line for line in out.splitlines() if line.startswith("/")]

@@ -238,7 +238,7 @@ def test_path_unit_sees_what_came_while_it_was_deaf(path_box):
     path_box.put("/etc/vsmtp-plugind/plugind.conf.d/50-none.conf", "[Plugind]\nAction=none\n", 0o644)
     path_box.stage("late.so", kit.plugin_bytes(tag="late", built_for="1.0.0"))
     late = "/usr/lib/vsmtp/libvsmtp-plugin-late-1.0.0.so"
-    drop_in(path_box, ONCE, f"[Service]\nExecStartPost=-/bin/mv /usr/lib/kit-staging/late.so {late}\n")
+    drop_in(path_box, ONCE, f"[Service]\nExecStartPost=-+/bin/mv /usr/lib/kit-staging/late.so {late}\n")
     path_box.plugin("mysql")
     path_box.wait_links(["late", "mysql"])
     path_box.wait_starts(1)
@@ -261,6 +261,41 @@ def test_path_unit_is_not_stopped_by_a_pass_that_fails(path_box):
     path_box.wait_links(["mysql"])
     assert path_box.is_active(PATH_UNIT)
     kit.wait_until(lambda: no_failed_unit(path_box), what="all units in order again")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        f"rm -r {kit.LINKS}",
+        f"rm -r {kit.LINKS}; chown 900:900 /etc/vsmtp",
+        f"chown -R 900:900 /etc/vsmtp; chmod 0775 {kit.LINKS}",
+        f"chown -R 900:900 /etc/vsmtp; chmod 0750 /etc/vsmtp; chmod 0700 {kit.LINKS}",
+    ],
+)
+def test_rule_12_path_unit_makes_and_takes_over_the_links_directory(path_box, spoil):
+    # No restart, for its start hook would do it.
+    path_box.put("/etc/vsmtp-plugind/plugind.conf.d/50-none.conf", "[Plugind]\nAction=none\n", 0o644)
+    path_box.sh(spoil)
+    path_box.plugin("mysql")
+    path_box.wait_links(["mysql"])
+    st = path_box.path(kit.LINKS).stat()
+    assert (st.st_uid, st.st_gid, st.st_mode & 0o7777) == (0, 0, 0o755)
+    # Again, as it is now: in the sandbox alone.
+    kit.wait_until(lambda: path_box.show(AGAIN, "ActiveState") == "inactive", what="the second look")
+    path_box.plugin("csv")
+    path_box.wait_links(["csv", "mysql"])
+    path_box.wait_starts(1)
+
+
+def test_rule_12_path_unit_gets_nothing_writable_by_a_symlink(path_box):
+    path_box.sh(f"mv {kit.LINKS} /etc/elsewhere; ln -s /etc/elsewhere {kit.LINKS}")
+    path_box.plugin("mysql")
+    kit.wait_until(lambda: path_box.show(ONCE, "AssertResult") == "no", what="the refusal")
+    assert path_box.run("systemctl", "start", ONCE, check=False).code != 0
+    assert list(path_box.path("/etc/elsewhere").iterdir()) == []
+    path_box.sh(f"rm {kit.LINKS}")
+    path_box.plugin("csv")
+    path_box.wait_links(["csv", "mysql"])
 
 
 # ---- the generation ----
