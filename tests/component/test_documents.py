@@ -273,6 +273,17 @@ def test_readme_shows_options_that_exist():
         assert f'{{"{verb}", ' in source("src/prog/verbs.c"), verb
 
 
+def test_readme_s_steps_work_in_any_order():
+    """A directory that was set up with other options keeps them: by hand there is one of its own."""
+    hand = source("README.md").split("## Building and installing by hand")[1].split("\n## ")[0]
+    (place,) = re.findall(r"meson setup (\S+)", hand)
+    assert set(re.findall(r"-C (\S+)", hand)) == {place}
+    for path in [TOP / "HACKING.md", *(p for p in (TOP / "scripts").iterdir() if p.is_file())]:
+        assert not has_word(path.read_text(), place), path
+    assert re.search(r"^build=\$top/build-run\b", source("scripts/run"), re.M)
+    assert "build-run" not in source("README.md") + source("HACKING.md") + source("scripts/test")
+
+
 def test_the_version_is_the_same_everywhere():
     version = re.search(r"version: '([\d.]+)'", source("meson.build"))[1]
     assert source("NEWS").startswith(f"vsmtp-plugind {version}\n")

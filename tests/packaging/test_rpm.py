@@ -119,6 +119,7 @@ def test_case(tmp_path, case):
     files = sorted(tuple(line.split()) for line in found if line.endswith("root") and ".so " in line)
     assert files == [(path, "-rwxr-xr-x", "root") for path in case.paths]
     assert declares(spec.package) == case.declares
+    assert [line for line in query(spec.package, "--provides") if ".so" in line] == [], "nobody links with a plugin"
     assert set(query(spec.package, "--qf", "[%{ORDERNAME}\n]")) == {"vsmtp-plugind"}
     tree = unpack(spec.package, tmp_path / "tree")
     for path in case.paths:
