@@ -111,8 +111,8 @@ enum finding_code {
 
 struct finding {
 	enum finding_code code;
-	const char *link;  /* untrusted-parent: the links directory */
-	const char *other; /* duplicate-link */
+	const char *link;         /* untrusted-parent: the links directory */
+	const char *other;        /* duplicate-link */
 	struct trust_facts trust; /* untrusted-*; its path is the snapshot's */
 };
 
