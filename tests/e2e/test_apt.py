@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """apt does it all: one transaction, the links right, vSMTP running with them after one start."""
 
+import debs
 import harness
+import kit
 import pytest
 
 from debs import link_name, links
@@ -93,6 +95,21 @@ def test_purging_sweeps_links_whose_plugins_went_after_the_kit(running):
     running.purge("vsmtp-plugind")
     assert set(running.links()) == {"mine.so", "odd.so"}
     assert running.is_active("vsmtp")
+
+
+def test_a_store_in_the_multiarch_directory_has_its_trigger(running):
+    where = f"usr/lib/{kit.run('dpkg-architecture', '-qDEB_HOST_MULTIARCH', expect=0).out.strip()}/vsmtp"
+    running.sh("systemctl mask --now vsmtp-plugind")
+    running.put("/etc/vsmtp-plugind/plugind.conf", f"[Plugind]\nStore=/usr/lib/vsmtp /{where}\n", 0o644)
+    file = f"{where}/libvsmtp-plugin-m-1.0.0.so"
+    out = kit.scratch() / "multiarch"
+    out.mkdir(exist_ok=True)
+    debs.build(out, "vsmtp-plugin-m", "1", {file: (kit.plugin_bytes(tag="m", built_for="1.0.0"), 0o644)})
+    deb = next(out.glob("*.deb"))
+    running.put("/srv/m.deb", deb.read_bytes(), 0o644)
+    running.sh("dpkg -i /srv/m.deb")
+    assert running.links() == {A: FIRST[A], "vsmtp-plugin-m.so": f"/{file}"}
+    running.wait_starts(2)
 
 
 def test_a_stopped_server_is_not_started(running):

@@ -118,6 +118,17 @@ def test_a_reinstallation_fails_as_without_us_and_mail_stays_up(upstream):
     assert seen(upstream.wait_starts(before + 1)[-1]) == links("1.0.0")
 
 
+def test_purging_the_kit_leaves_what_a_removed_upstream_comes_back_to(upstream):
+    """Its postinst makes no directory of its own where /etc/vsmtp is there already."""
+    upstream.install("vsmtp-plugind")
+    upstream.wait_starts(1)
+    upstream.remove(SERVER)
+    upstream.purge("vsmtp-plugind")
+    assert upstream.path("/etc/vsmtp/plugins").is_dir()
+    upstream.install(SERVER)
+    assert upstream.states()[SERVER] == "ii"
+
+
 def test_purging_upstream_takes_all_and_installing_it_again_works(upstream):
     upstream.install("vsmtp-plugind")
     upstream.wait_starts(1)
