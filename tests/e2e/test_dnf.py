@@ -142,7 +142,7 @@ def test_a_vsmtp_that_is_restarted_within_the_transaction_is_started_once(bare):
 
 
 def test_triggers_have_one_prefix_each(bare):
-    out = bare.run("rpm", "-qp", "--filetriggers", "/srv/rpms/vsmtp-plugind-0.1.0-1.x86_64.rpm").out
+    out = bare.sh("rpm -qp --filetriggers /srv/rpms/vsmtp-plugind-[0-9]*.rpm").out
     kinds = [line.split() for line in out.splitlines() if " scriptlet (" in line]
     assert sorted((words[0], words[-1]) for words in kinds) == [
         ("transfiletriggerin", "/usr/lib/vsmtp"),
