@@ -195,6 +195,14 @@ const struct candidate *planner_leads_to(const struct planner *pl, const struct 
 	return NULL;
 }
 
+bool planner_is_untrusted(const struct planner *pl, const struct group *g, const struct link *l)
+{
+	const struct candidate *k = planner_leads_to(pl, g, l);
+
+	return k && pl->p->directory == PLAN_DIRECTORY_FINE &&
+	       !gate_passes(GATE_UNTRUSTED, pl->c, &pl->s->server, k);
+}
+
 static bool has_link_to(const struct planner *pl, const struct group *g, const struct candidate *k)
 {
 	for (size_t i = 0; i < g->n_links; i++)

@@ -83,7 +83,9 @@ static int act_on_entry(struct planner *pl, size_t i)
 		a = (struct plan_link){.action = LINK_REMOVE, .seen = l};
 		a.reason = own && !own->winner ? best_reason(pl, own) : NULL;
 		key = e->key;
-	} else if ((pl->p->not_known || pl->s->held) && a.action != LINK_KEEP) {
+	} else if ((pl->p->not_known || pl->s->held) && a.action != LINK_KEEP &&
+		   !(a.action == LINK_REMOVE && own && !pl->s->held &&
+		     planner_is_untrusted(pl, own, l))) {
 		a.action = LINK_HOLD;
 		key = e->key; /* it does not go to another plugin yet */
 	}

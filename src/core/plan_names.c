@@ -305,7 +305,7 @@ static int remember_links(struct planner *pl, const struct group *g, bool park)
 	for (size_t i = 0; i < g->n_links; i++) {
 		const struct link *l = planner_link(pl, g->first_link + i);
 		bool chosen = was_chosen(pl, g->key, l->name);
-		bool stays = pl->p->not_known;
+		bool stays = pl->p->not_known && !planner_is_untrusted(pl, g, l);
 		int r;
 
 		if (is_wished(g, l->name) ||

@@ -74,6 +74,8 @@ bool planner_is_transient(const struct planner *pl, const struct candidate *k);
 /* The candidate of the group that the link leads to, or NULL. */
 const struct candidate *planner_leads_to(const struct planner *pl, const struct group *g,
 					 const struct link *l);
+/* Whatever else is not known, what is known to be untrusted goes (rule 9). */
+bool planner_is_untrusted(const struct planner *pl, const struct group *g, const struct link *l);
 /* Will the wish be a link of the group when the plan was applied? */
 bool planner_has_after(const struct planner *pl, const struct group *g, const struct wish *w);
 /* The remembered entry of a plugin's link name, or NULL. */
