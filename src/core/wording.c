@@ -262,35 +262,6 @@ int wording_plan_trouble(const struct config *c, const struct snapshot *s, const
 	return buf_take(&b, ret);
 }
 
-int wording_refusal(const struct config *c, const struct snapshot *s, const struct plan *p,
-		    enum refusal refusal, char **ret)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	switch (refusal) {
-	case REFUSAL_ACTION_NONE:
-		buf_add(&b, "Action=none leaves restarts to the administrator: systemctl restart");
-		break;
-	case REFUSAL_SERVER_ABSENT:
-		buf_add(&b, "there is no program to start: ");
-		buf_escape(&b, c->program);
-		break;
-	case REFUSAL_SERVER_UNTRUSTED:
-		word_trust(&b, &s->server.program.trust);
-		buf_add(&b, "; cure: ");
-		word_trust_cure(&b, c, &s->server.program.trust);
-		break;
-	case REFUSAL_NOT_KNOWN:
-	case REFUSAL_DIRECTORY:
-		return wording_plan_trouble(c, s, p, ret);
-	case REFUSAL_NONE:
-	case REFUSAL_MAX:
-	default:
-		buf_add(&b, "");
-	}
-	return buf_take(&b, ret);
-}
-
 int wording_finding(const struct finding *f, char **ret)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
@@ -305,66 +276,6 @@ int wording_finding(const struct finding *f, char **ret)
 		buf_add(&b, " leads to what looks like a plugin outside every store "
 			    "(store-not-listed): it is left alone; name its directory in Store= to "
 			    "have it kept");
-	}
-	return buf_take(&b, ret);
-}
-
-static const char *not_running(const struct unit_facts *u)
-{
-	switch (u->state) {
-	case UNIT_NO_MANAGER:
-		return "no service manager to ask";
-	case UNIT_MISSING:
-		return "there is no such unit";
-	case UNIT_INACTIVE:
-		return "not running, so nothing is owed";
-	case UNIT_ACTIVE:
-	case UNIT_CHANGING:
-	case UNIT_UNKNOWN:
-	case UNIT_STATE_MAX:
-	default:
-		return "nothing is owed";
-	}
-}
-
-int wording_owed(const struct unit_facts *u, const struct owed *o, char **ret)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	switch (o->why) {
-	case OWED_NOTHING:
-		buf_add(&b, "runs with all of it; nothing is owed");
-		break;
-	case OWED_NOT_RUNNING:
-		buf_add(&b, not_running(u));
-		break;
-	case OWED_NOT_KNOWN:
-		if (u->state == UNIT_NO_MANAGER) {
-			buf_add(&b, not_running(u));
-			break;
-		}
-		buf_add(&b, "the service manager did not answer: ");
-		word_error(&b, u->error);
-		break;
-	case OWED_FORBIDDEN:
-		buf_add(&b, "a policy forbade the reload that is owed (vsmtp-pluginctl reload does "
-			    "it): ");
-		buf_add(&b, o->detail);
-		break;
-	case OWED_SET_CHANGED:
-		buf_add(&b, "a reload is owed, since its start: ");
-		buf_add(&b, o->detail);
-		break;
-	case OWED_NEWER:
-		buf_add(&b, "a reload is owed; changed after its start: ");
-		buf_add(&b, o->detail);
-		break;
-	case OWED_REQUESTED:
-		buf_add(&b, "a reload is owed: somebody asked for it");
-		break;
-	case OWED_WHY_MAX:
-	default:
-		break;
 	}
 	return buf_take(&b, ret);
 }
