@@ -143,6 +143,16 @@ static int method_apply(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- properties ---- */
 
+static int append_names(sd_bus_message *reply, const struct unit *u)
+{
+	int r = sd_bus_message_open_container(reply, 'a', "s");
+
+	for (int i = 0; r >= 0 && i < u->d->n_units; i++)
+		if (strcmp(u->d->units[i].id, u->id) == 0)
+			r = sd_bus_message_append(reply, "s", u->d->units[i].name);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int get(sd_bus *bus, const char *path, const char *interface, const char *property,
 	       sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -157,7 +167,7 @@ static int get(sd_bus *bus, const char *path, const char *interface, const char 
 	if (strcmp(property, "Id") == 0)
 		return sd_bus_message_append(reply, "s", u->id);
 	if (strcmp(property, "Names") == 0)
-		return sd_bus_message_append(reply, "as", 2, u->id, u->name);
+		return append_names(reply, u);
 	if (strcmp(property, "Job") == 0)
 		return sd_bus_message_append(reply, "(uo)", u->job, "/");
 	if (strcmp(property, "TimeoutStartUSec") == 0)

@@ -83,9 +83,8 @@ class Bus:
 
     def environment(self, **more):
         # The programs run in a chroot, and are to take the double for its service manager.
-        return kit.environment(
-            DBUS_SYSTEM_BUS_ADDRESS=self.address, SYSTEMD_IGNORE_CHROOT="1", **more
-        )
+        ours = {"DBUS_SYSTEM_BUS_ADDRESS": self.address, "SYSTEMD_IGNORE_CHROOT": "1"}
+        return kit.environment(**{**ours, **more})
 
     @property
     def log(self):
