@@ -19,7 +19,11 @@ _vsmtp_pluginctl() {
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         return
         ;;
-    --plan | --for | --start-of | --hook | --time-limit) return ;;
+    --wait)
+        mapfile -t COMPREPLY < <(compgen -W 'no started healthy' -- "$current")
+        return
+        ;;
+    --plan | --for | --start-of | --hook | --time-limit | --wait-limit) return ;;
     esac
     local i
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -32,8 +36,8 @@ _vsmtp_pluginctl() {
         fi
     done
     case $verb in
-    sync) options+=' --dry-run --no-reload --forbid-reload --hold --plan= --start-of= --time-limit=' ;;
-    reload) options+=' --force --hook= --time-limit=' ;;
+    sync) options+=' --dry-run --no-reload --forbid-reload --hold --plan= --start-of= --time-limit= --wait= --wait-limit=' ;;
+    reload) options+=' --force --hook= --time-limit= --wait= --wait-limit=' ;;
     verify) options+=' --for=' ;;
     enable | disable) options+=' --no-reload' ;;
     clean) options+=' --keep-fitting' ;;

@@ -31,6 +31,8 @@ complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from sync' -l start-of -x
 complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from reload' -l hook -x -d 'as the ExecReload= of a unit'
 complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from sync reload' -l time-limit -x -d 'give up after that long'
 complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from reload' -l force -d 'also if nothing is owed'
+complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from sync reload' -l wait -x -a 'no started healthy' -d 'for what'
+complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from sync reload' -l wait-limit -x -d 'wait at most that long'
 complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from verify' -l for -x -d 'would it fit that vSMTP'
 
 complete -c vsmtp-pluginctl -n '__fish_seen_subcommand_from why enable disable' \

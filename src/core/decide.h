@@ -10,8 +10,8 @@
  * else's job; not quiet yet; too soon after the last restart; else do it. A person's request skips
  * policy, quiet and distance.
  *
- * Knows: configuration, snapshot, plan, unit facts. Must not know: where facts are kept, clocks, how
- * a reload is done. Owns: a decision its texts; lists what is in them. */
+ * Knows: configuration, snapshot, plan, unit facts. Must not know: where facts are kept, clocks,
+ * how a reload is done. Owns: a decision its texts; lists what is in them. */
 
 #include "core/config.h"
 #include "core/loaded.h"
@@ -61,7 +61,7 @@ enum start_result {
 struct start {
 	uint64_t usec;     /* when it was asked for */
 	uint64_t end_usec; /* when its job ended, 0 if that was not seen */
-	char *unit; /* the manager's name for it */
+	char *unit;        /* the manager's name for it */
 	bool reload;
 	enum start_result result;
 	char *replaced; /* the invocation it had before, or "" */

@@ -7,9 +7,9 @@
  * directory that leads somewhere its name, what it resolves to and that file's identity, and the
  * program's identity. It is a text of one line each, sorted, names escaped, so that two sets are
  * equal exactly if their texts are. What an entry leads to may be hidden from who looks (a sandbox,
- * another user's directory): then its line says so, the same at each look, and differs from nothing.
- * The start hook records it under the unit's invocation id; owed means: the unit runs, and that
- * record differs from the set of now.
+ * another user's directory): then its line says so, the same at each look, and differs from
+ * nothing. The start hook records it under the unit's invocation id; owed means: the unit runs, and
+ * that record differs from the set of now.
  *
  * Knows: snapshots and unit facts. Must not know: where records are kept, or how a reload is done.
  * Owns: nothing; results are the caller's to free. */

@@ -95,9 +95,10 @@ static const char *why_not_now(const struct decision *d)
 	case DECIDE_WAIT_FOR_JOB:
 		return "waiting for somebody else's job on it";
 	case DECIDE_WAIT:
-		return d->why == DECIDE_WHY_SETTLING   ? "waiting until nothing moves"
-		       : d->why == DECIDE_WHY_DISTANCE ? "waiting, since the last restart was just now"
-						       : "asking again soon";
+		return d->why == DECIDE_WHY_SETTLING ? "waiting until nothing moves"
+		       : d->why == DECIDE_WHY_DISTANCE
+			       ? "waiting, since the last restart was just now"
+			       : "asking again soon";
 	case DECIDE_REFUSE:
 	case DECIDE_NOTHING:
 	case DECIDE_RELOAD:

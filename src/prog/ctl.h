@@ -116,8 +116,8 @@ int ctl_last_reload(struct ctl *c, char **ret) _must_check_;
 /* The value of a KEY=VALUE line (see sys/state), or NULL. */
 char *ctl_text_value(const char *text, const char *key);
 
-/* What was asked for lies there, and nobody is at work: which unit is to blame, and the cure. NULL if
- * that is not so. 0 or -errno. */
+/* What was asked for lies there, and nobody is at work: which unit is to blame, and the cure. NULL
+ * if that is not so. 0 or -errno. */
 int ctl_nobody_answers(struct ctl *c, char **ret) _must_check_;
 
 /* JSON of what several verbs tell. */

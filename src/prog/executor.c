@@ -215,8 +215,9 @@ static void work(struct executor *x)
 			x->failures = 0;
 		} else {
 			if (x->failures++ == 0)
-				(void)log_errno(LOG_ERR, r,
-						"what was asked for cannot be seen to; trying again");
+				(void)log_errno(
+					LOG_ERR, r,
+					"what was asked for cannot be seen to; trying again");
 			due = clock_usec(CLOCK_BOOTTIME) + restart_backoff_usec(x->failures);
 		}
 		wait_until(x, due);

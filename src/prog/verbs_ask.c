@@ -159,8 +159,8 @@ static int take_answer(struct ctl *c, const struct units *before, const struct a
 		       struct ctl_asked *to)
 {
 	_cleanup_free_ char *last = NULL;
-	bool failed = a->word > ANSWER_HEALTHY ||
-		      (a->word == ANSWER_NOT_RUNNING && any_runs(before));
+	bool failed =
+		a->word > ANSWER_HEALTHY || (a->word == ANSWER_NOT_RUNNING && any_runs(before));
 	int r;
 
 	to->word = a->word;
@@ -169,8 +169,7 @@ static int take_answer(struct ctl *c, const struct units *before, const struct a
 	if (a->word == ANSWER_NOTHING_OWED)
 		return str_replace(&to->words, "nothing is owed: the server runs with all of it");
 	if (a->word == ANSWER_NOT_RUNNING && !failed)
-		return str_replace(&to->words,
-				   "the server does not run, so nothing is owed to it");
+		return str_replace(&to->words, "the server does not run, so nothing is owed to it");
 	to->code = CTL_NOT_CONFIRMED;
 	r = failed ? ctl_last_reload(c, &last) : 0;
 	if (r < 0)
@@ -221,10 +220,10 @@ static int is_to_ask(struct ctl *c, const struct pass *p, const struct units *u,
 	_cleanup_free_ char *why = NULL;
 	int r;
 
+	if (!booted(&c->root) && root_is_host(&c->root))
+		return str_replace(&to->words, "no service manager, links only");
 	if (!booted(&c->root))
-		return str_replace(&to->words, root_is_host(&c->root)
-						       ? "no service manager, links only"
-						       : "below another root, links only");
+		return person ? str_replace(&to->words, "below another root, links only") : 0;
 	if (!c->manager_error && !owed && !(person && ctl_has(c, CTL_FORCE) && any_runs(u)))
 		return !person ? 0
 			       : str_replace(&to->words,

@@ -85,8 +85,8 @@ static bool is_configured(const struct config *c, const struct unit_facts *u)
 	return false;
 }
 
-/* decide() on the unit as if the request lay there already. 0: it may go on to a restart, else it is
- * refused. */
+/* decide() on the unit as if the request lay there already. 0: it may go on to a restart, else it
+ * is refused. */
 static int check(const struct ctl *c, const struct unit_facts *u, const struct pass *p,
 		 const struct request *q)
 {

@@ -23,7 +23,7 @@ struct status {
 	int lock_error;
 	char *lock_path;       /* if only the daemon's word is known */
 	uint64_t waiting_usec; /* since when the daemon waits for it, 0: it does not */
-	char *nobody; /* answers: why, or NULL */
+	char *nobody;          /* answers: why, or NULL */
 	char **unseen;
 };
 

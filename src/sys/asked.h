@@ -2,11 +2,12 @@
 #pragma once
 
 /* What is asked of the executor: a fact on disk that stays one until it is answered. One file a
- * request in the directory `asked`, written under a dot name and renamed to a random one, removed by
- * the executor alone; vsmtp-plugin-reload.path starts the executor as long as one lies there. No
+ * request in the directory `asked`, written under a dot name and renamed to a random one, removed
+ * by the executor alone; vsmtp-plugin-reload.path starts the executor as long as one lies there. No
  * lock, no order, no merging.
  *
- * Knows: that directory, who is the executor. Must not know: what a request leads to. Owns: nothing.
+ * Knows: that directory, who is the executor. Must not know: what a request leads to. Owns:
+ * nothing.
  */
 
 #include "core/decide.h"

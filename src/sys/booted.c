@@ -46,6 +46,6 @@ bool booted(const struct root *r)
 
 bool booted_run_is_foreign(void)
 {
-	return in_chroot() && (is_same("/proc/1/root/run", "/run") ||
-			       access("/run/systemd/system", F_OK) >= 0);
+	return in_chroot() &&
+	       (is_same("/proc/1/root/run", "/run") || access("/run/systemd/system", F_OK) >= 0);
 }

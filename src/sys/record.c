@@ -176,9 +176,9 @@ int record_write_starts(const struct root *r, const struct starts *s)
 
 		buf_printf(&b, "%" PRIu64 "\t", at->usec);
 		buf_escape(&b, at->unit);
-		buf_printf(&b, "\t%s\t%s\t%s\t%s\t%" PRIu64 "\n",
-			   at->reload ? "reload" : "restart", results[at->result],
-			   *at->replaced ? at->replaced : "-", at->set, at->end_usec);
+		buf_printf(&b, "\t%s\t%s\t%s\t%s\t%" PRIu64 "\n", at->reload ? "reload" : "restart",
+			   results[at->result], *at->replaced ? at->replaced : "-", at->set,
+			   at->end_usec);
 	}
 	k = buf_take(&b, &body);
 	return k < 0 ? k : write_record(r, STARTS, body);

@@ -14,8 +14,8 @@
 #define STATE_RUN_DIR "/run/vsmtp-plugind"
 #define STATE_VAR_DIR "/var/lib/vsmtp-plugind"
 
-/* Makes the run directory (and with --root what leads to it) if it is not there and may be ours; the
- * state directory likewise. 0 or -errno. */
+/* Makes the run directory (and with --root what leads to it) if it is not there and may be ours;
+ * the state directory likewise. 0 or -errno. */
 int state_prepare(const struct root *r) _must_check_ _nonnull_all_;
 
 /* Takes the one lock that serialises passes (rule 15), waiting as long as it takes. Returns an fd

@@ -2,8 +2,8 @@
 #pragma once
 
 /* The service manager, by sd-bus (org.freedesktop.systemd1(5)): what a unit is doing, a job asked
- * for and awaited. By the system bus, or without one by the manager's own socket. Whether there is a
- * manager at all is sys/booted's to say; here a silent one is a failure, to be tried again.
+ * for and awaited. By the system bus, or without one by the manager's own socket. Whether there is
+ * a manager at all is sys/booted's to say; here a silent one is a failure, to be tried again.
  *
  * Knows: the bus. Must not know: why a unit is to be restarted. Owns: a struct unit_manager owns
  * its connection. */
@@ -41,8 +41,8 @@ enum unit_job {
 int unit_ask_job(struct unit_manager *m, const char *name, enum unit_job job)
 	_must_check_ _nonnull_all_;
 /* Waits for the JobRemoved signal of that job, at most timeout_usec. *ret_result is the manager's
- * word: "done", "failed", "canceled", "timeout", "dependency", "skipped"... 0, -ETIMEDOUT (it may be
- * called again), -errno. */
+ * word: "done", "failed", "canceled", "timeout", "dependency", "skipped"... 0, -ETIMEDOUT (it may
+ * be called again), -errno. */
 int unit_await_job(struct unit_manager *m, uint64_t timeout_usec, char **ret_result)
 	_must_check_ _nonnull_all_;
 
@@ -53,5 +53,4 @@ int unit_start(struct unit_manager *m, const char *name) _must_check_ _nonnull_a
 int unit_subscribe(struct unit_manager *m) _must_check_ _nonnull_all_;
 /* Until something happens to one of these units (then it is read anew by the caller), or `other`
  * (-1: none) can be read from, or CLOCK_MONOTONIC is `deadline_usec`. 0 or -errno. */
-int unit_wait(struct unit_manager *m, int other, uint64_t deadline_usec)
-	_must_check_ _nonnull_all_;
+int unit_wait(struct unit_manager *m, int other, uint64_t deadline_usec) _must_check_ _nonnull_all_;

@@ -19,8 +19,8 @@
  *     executor asked DIRECTORY          UNIT_ASKED starts it as long as something lies there
  *     executor kill                     SIGKILL
  *
- * As the real one: no signals before somebody called Subscribe; more than five starts in ten seconds
- * without ResetFailedUnit: failed. */
+ * As the real one: no signals before somebody called Subscribe; more than five starts in ten
+ * seconds without ResetFailedUnit: failed. */
 
 #include "systemd1.h"
 

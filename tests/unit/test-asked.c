@@ -174,8 +174,11 @@ static void answer(struct bench *b, const char *name, enum answer_word word)
 	_cleanup_(answer_done) struct answer a = {.pid = 7};
 	_cleanup_free_ char *copy = strdup(name);
 	char text[] = "so\tand so\n";
-	const struct answered item = {
-		.name = copy, .word = word, .why = DECIDE_WHY_DISTANCE, .until_usec = 5, .text = text};
+	const struct answered item = {.name = copy,
+				      .word = word,
+				      .why = DECIDE_WHY_DISTANCE,
+				      .until_usec = 5,
+				      .text = text};
 
 	assert_int_equal(answer_add(&a, &item), 0);
 	assert_int_equal(answer_write(&b->root, &a), 0);

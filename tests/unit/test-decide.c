@@ -93,9 +93,7 @@ static bool read_request(struct scene *s, char *kind, char **save)
 		char **to = str_after(word, "unit=") ? &q.unit : &q.replaces;
 
 		free(*to);
-		*to = copy(to == &q.unit             ? value
-			   : str_eq(value, "now")    ? INVOCATION
-						     : OTHER);
+		*to = copy(to == &q.unit ? value : str_eq(value, "now") ? INVOCATION : OTHER);
 	}
 	s->requests.items = reallocarray(s->requests.items, s->requests.n + 1, sizeof(q));
 	if (!s->requests.items)
@@ -166,9 +164,9 @@ static bool read_case(const char *text, struct scene *s)
 		size_t len = strcspn(text, "\n");
 		_cleanup_free_ char *line = strndup(text, len), *whole = strndup(text, len);
 		char *save = NULL, *key = *line == ' ' ? NULL : strtok_r(line, " ", &save);
-		static const char *const ours[] = {"unit",    "job",      "own-reload", "alias",
-						   "record",  "forbidden", "request",   "start",
-						   "settle",  "asked",    "unanswered"};
+		static const char *const ours[] = {"unit",   "job",       "own-reload", "alias",
+						   "record", "forbidden", "request",    "start",
+						   "settle", "asked",     "unanswered"};
 
 		facts = facts && !str_eq(key, "expect:");
 		if (!facts || find(ours, ELEMENTSOF(ours), key) < 0) {
@@ -305,7 +303,10 @@ int main(int argc, char **argv)
 		return run_directory(argv[1]);
 	text = argc == 3 && str_eq(argv[1], "--print") ? read_text(argv[2]) : NULL;
 	if (!text || decide_text(text, &s, &got) < 0) {
-		fprintf(stderr, "%s\n", s.error ? s.error : s.world.error ? s.world.error : "cannot be read");
+		fprintf(stderr, "%s\n",
+			s.error         ? s.error
+			: s.world.error ? s.world.error
+					: "cannot be read");
 		return EXIT_FAILURE;
 	}
 	fputs(got, stdout);

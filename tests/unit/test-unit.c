@@ -451,8 +451,7 @@ static void test_the_connection_is_lost_while_waiting(void **state)
 		kill(b->bus, SIGKILL);
 		_exit(0);
 	}
-	assert_int_equal(run_job(b, UNIT_JOB_TRY_RESTART, 60 * USEC_PER_SEC, &got),
-			 -ECONNRESET);
+	assert_int_equal(run_job(b, UNIT_JOB_TRY_RESTART, 60 * USEC_PER_SEC, &got), -ECONNRESET);
 	waitpid(killer, NULL, 0);
 	assert_null(got);
 	u = look(b, VSMTP);
