@@ -3,6 +3,8 @@
 
 #include "base/str.h"
 
+#include <inttypes.h>
+
 void owed_done(struct owed *o)
 {
 	free(o->detail);
@@ -19,6 +21,9 @@ static void add_line(struct buf *b, const char *name, const char *resolved, cons
 	buf_add(b, "\n");
 }
 
+/* Stands where what the entry leads to would. An escaped text that begins so is no path. */
+#define UNSEEN "unseen"
+
 /* A name cannot be empty, so the program's line, first and nameless, is no link's. */
 int loaded_set_make(const struct snapshot *s, char **ret)
 {
@@ -29,10 +34,20 @@ int loaded_set_make(const struct snapshot *s, char **ret)
 	for (size_t i = 0; i < s->links.n; i++) {
 		const struct link *l = &s->links.items[i];
 
-		if (!l->dangling && l->resolved)
+		if (l->dangling)
+			continue;
+		if (l->resolved)
 			add_line(&b, l->name, l->resolved, l->identity);
+		else
+			add_line(&b, l->name, UNSEEN, "");
 	}
 	return buf_take(&b, ret);
+}
+
+void loaded_fingerprint(const char *set, char ret[LOADED_FINGERPRINT_SIZE])
+{
+	(void)snprintf(ret, LOADED_FINGERPRINT_SIZE, "%016" PRIx64,
+		       str_hash(STR_HASH_INIT, set, strlen(set)));
 }
 
 /* A detail names the first few things that differ, and counts the others. */
@@ -91,6 +106,21 @@ static const char *next_line(const char *p)
 	return *p ? p + 1 : p;
 }
 
+static bool is_unseen(const char *line)
+{
+	return str_after(line + name_length(line), "\t" UNSEEN "\t") != NULL;
+}
+
+/* Two lines of one name: does the server have something else than it would load now? */
+static bool differ(const char *was, const char *is)
+{
+	size_t n = line_length(was);
+
+	if (is_unseen(was) || is_unseen(is))
+		return false;
+	return n != line_length(is) || memcmp(was, is, n) != 0;
+}
+
 /* Both texts are sorted by name: escaping keeps the order of plain names, and where it does not, a
  * line is merely named as both removed and added. */
 static int describe_difference(const char *was, const char *is, char **ret)
@@ -107,9 +137,7 @@ static int describe_difference(const char *was, const char *is, char **ret)
 			name_thing(&d, is, name_length(is), "added");
 			is = next_line(is);
 		} else {
-			size_t n = line_length(was);
-
-			if (n != line_length(is) || memcmp(was, is, n) != 0)
+			if (differ(was, is))
 				name_thing(&d, is, name_length(is), "changed");
 			was = next_line(was);
 			is = next_line(is);
@@ -142,8 +170,8 @@ static int describe_newer(const struct snapshot *s, int64_t start_nsec, char **r
 	return take_detail(&d, ret);
 }
 
-int owed_decide(const struct unit_facts *u, const struct snapshot *s, const char *set,
-		struct owed *ret)
+int owed_find(const struct unit_facts *u, const struct snapshot *s, const char *set,
+	      struct owed *ret)
 {
 	struct owed o = {.why = OWED_NOTHING};
 	int64_t start_nsec = (int64_t)(u->start_usec * NSEC_PER_USEC);
@@ -154,24 +182,16 @@ int owed_decide(const struct unit_facts *u, const struct snapshot *s, const char
 		o.why = OWED_NOT_KNOWN;
 	} else if (u->state != UNIT_ACTIVE && u->state != UNIT_CHANGING) {
 		o.why = OWED_NOT_RUNNING;
-	} else if (recorded && strcmp(u->record, set) != 0) {
-		o.why = OWED_SET_CHANGED;
-		r = describe_difference(u->record, set, &o.detail);
-	} else if (!recorded && u->start_usec > 0) {
-		r = describe_newer(s, start_nsec, &o.detail);
-		if (r >= 0 && *o.detail)
-			o.why = OWED_NEWER;
+	} else if (recorded || u->start_usec > 0) {
+		r = recorded ? describe_difference(u->record, set, &o.detail)
+			     : describe_newer(s, start_nsec, &o.detail);
+		if (r < 0)
+			return r;
+		if (*o.detail)
+			o.why = recorded ? OWED_SET_CHANGED : OWED_NEWER;
 		else
 			free(TAKE_PTR(o.detail));
 	}
-	if (r < 0)
-		return r;
-	if (owed_is(&o) && str_eq(u->forbidden, set))
-		o.why = OWED_FORBIDDEN;
-	/* A policy speaks to scripts: a person may. */
-	if ((o.why == OWED_NOTHING || o.why == OWED_FORBIDDEN) && u->request_nsec > 0 &&
-	    u->request_nsec > start_nsec)
-		o.why = OWED_REQUESTED;
 	*ret = o;
 	return 0;
 }

@@ -9,9 +9,9 @@ static uint64_t add_usec(uint64_t a, uint64_t b)
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-static uint64_t backoff_usec(unsigned failures)
+uint64_t restart_backoff_usec(unsigned failures)
 {
-	uint64_t wait = RESTART_BACKOFF_FIRST_USEC;
+	uint64_t wait = failures > 0 ? RESTART_BACKOFF_FIRST_USEC : 0;
 
 	for (unsigned i = 1; i < failures && wait < RESTART_BACKOFF_MAX_USEC; i++)
 		wait *= 2;
@@ -46,32 +46,23 @@ void restart_ask(struct restart *m, uint64_t now_usec)
 		m->state = RESTART_SETTLING;
 }
 
-void restart_ask_now(struct restart *m, uint64_t now_usec)
-{
-	restart_ask(m, now_usec);
-	m->at_once = true;
-}
-
 void restart_drop(struct restart *m)
 {
 	if (m->state != RESTART_SETTLING)
 		return;
 	m->state = RESTART_IDLE;
-	m->at_once = false;
+}
+
+uint64_t restart_quiet_usec(const struct restart *m, uint64_t first_usec, uint64_t last_usec)
+{
+	return MIN(add_usec(last_usec, m->settle_usec), add_usec(first_usec, m->settle_max_usec));
 }
 
 uint64_t restart_due_usec(const struct restart *m)
 {
-	uint64_t quiet, limit;
-
 	if (m->state != RESTART_SETTLING)
 		return USEC_INFINITY;
-	if (m->at_once)
-		return MAX(m->first_usec, m->not_before_usec);
-
-	quiet = add_usec(m->last_usec, m->settle_usec);
-	limit = add_usec(m->first_usec, m->settle_max_usec);
-	return MAX(MIN(quiet, limit), m->not_before_usec);
+	return MAX(restart_quiet_usec(m, m->first_usec, m->last_usec), m->not_before_usec);
 }
 
 bool restart_begin(struct restart *m, uint64_t now_usec)
@@ -80,7 +71,6 @@ bool restart_begin(struct restart *m, uint64_t now_usec)
 		return false;
 	m->state = RESTART_WORKING;
 	m->again = false;
-	m->at_once = false;
 	return true;
 }
 
@@ -94,7 +84,7 @@ void restart_end(struct restart *m, uint64_t now_usec, enum restart_result resul
 	if (result == RESTART_RESULT_FAILED) {
 		if (m->failures < UINT_MAX)
 			m->failures++;
-		wait = MAX(wait, backoff_usec(m->failures));
+		wait = MAX(wait, restart_backoff_usec(m->failures));
 	} else
 		m->failures = 0;
 	m->not_before_usec = add_usec(now_usec, wait);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The restart machine: when to act on what was asked. Pure; the time (any monotonic clock, in
- * microseconds) is handed in, so every path through it can be tested without a clock.
+/* The restart machine of the daemon: when to ask about what has changed. Pure; the time (any
+ * monotonic clock, in microseconds) is handed in, so every path through it can be tested without a
+ * clock.
  *
  *   IDLE --ask--> SETTLING --quiet for settle, or settle_max since the first--> WORKING --done-->
  * IDLE ^                                                            |
  *                    '---------- asked again meanwhile, or failed (back-off) -----'
  *
- * The daemon's work is to find out what is owed and to ask the executor; the executor's work is one
- * reload of the server. Both let a burst settle, both must not lose what is asked while they work.
+ * Its two measures, quiet and back-off, are also those of core/decide.
  *
  * Knows: time as a number. Must not know: clocks, units, files. Owns: nothing. */
 
@@ -26,7 +26,6 @@ enum restart_state {
 
 enum restart_result {
 	RESTART_RESULT_DONE,   /* nothing is left to do, unless asked again meanwhile */
-	RESTART_RESULT_AGAIN,  /* did something; look again after the settle time */
 	RESTART_RESULT_FAILED, /* try again later: back-off, doubled each time up to a bound */
 	RESTART_RESULT_MAX,
 };
@@ -36,7 +35,6 @@ struct restart {
 	uint64_t settle_max_usec;
 	enum restart_state state;
 	bool again;          /* asked while WORKING */
-	bool at_once;        /* a person waits: no settling */
 	unsigned failures;   /* in a row */
 	uint64_t first_usec; /* of this SETTLING: the first and the last time it was asked */
 	uint64_t last_usec;
@@ -46,6 +44,13 @@ struct restart {
 #define RESTART_BACKOFF_FIRST_USEC (1 * USEC_PER_SEC)
 #define RESTART_BACKOFF_MAX_USEC (60 * USEC_PER_SEC)
 
+/* When a burst is quiet that was first and last seen then: `settle` after its last, `settle_max`
+ * after its first at the latest. */
+uint64_t restart_quiet_usec(const struct restart *m, uint64_t first_usec, uint64_t last_usec)
+	_nonnull_all_;
+/* How long to wait after so many failures in a row: 1 s, doubled up to 60 s; 0 after none. */
+uint64_t restart_backoff_usec(unsigned failures);
+
 /* A settle longer than settle_max counts as settle_max. */
 void restart_init(struct restart *m, uint64_t settle_usec, uint64_t settle_max_usec) _nonnull_all_;
 /* New times from a changed configuration; what is under way goes on. */
@@ -53,8 +58,6 @@ void restart_configure(struct restart *m, uint64_t settle_usec, uint64_t settle_
 	_nonnull_all_;
 /* Something changed, or somebody wants it. */
 void restart_ask(struct restart *m, uint64_t now_usec) _nonnull_all_;
-/* As restart_ask, but a person waits: due at once, though never before not_before. */
-void restart_ask_now(struct restart *m, uint64_t now_usec) _nonnull_all_;
 /* SETTLING, and what was asked is no longer wanted: IDLE. The spacing stays. */
 void restart_drop(struct restart *m) _nonnull_all_;
 /* When to call restart_begin(): a time (maybe past), or USEC_INFINITY if nothing is to be done. */

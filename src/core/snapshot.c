@@ -145,12 +145,23 @@ int remembered_names_add(struct remembered_names *r, const struct remembered *it
 void unit_facts_done(struct unit_facts *u)
 {
 	free(u->name);
+	strv_free(u->names);
 	free(u->sub_state);
 	free(u->invocation);
 	free(u->record);
 	free(u->record_invocation);
 	free(u->forbidden);
 	*u = (struct unit_facts){0};
+}
+
+const char *unit_facts_id(const struct unit_facts *u)
+{
+	return u->names && u->names[0] ? u->names[0] : u->name;
+}
+
+bool unit_facts_is_called(const struct unit_facts *u, const char *name)
+{
+	return str_eq(u->name, name) || strv_has(u->names, name);
 }
 
 void snapshot_done(struct snapshot *s)

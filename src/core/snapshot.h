@@ -263,19 +263,20 @@ enum unit_state {
 };
 
 struct unit_facts {
-	char *name;
+	char *name;   /* as the configuration has it */
+	char **names; /* as the manager has it: its Id, then all others; NULL if not known */
 	enum unit_state state;
 	int error;
-	char *sub_state;     /* the manager's word: "active (running)", "failed"... */
-	char *invocation;    /* 32 hex digits, or NULL */
-	uint64_t start_usec; /* CLOCK_REALTIME of the main process's start, 0 unknown */
-	bool own_reload;     /* an ExecReload= that is not ours */
+	char *sub_state;           /* the manager's word: "active (running)", "failed"... */
+	char *invocation;          /* 32 hex digits, or NULL */
+	uint64_t start_usec;       /* CLOCK_REALTIME of the main process's start, 0 unknown */
+	uint64_t start_limit_usec; /* TimeoutStartSec=, 0 unknown */
+	bool own_reload;           /* an ExecReload= that is not ours */
+	bool job;                  /* somebody's job is on it */
 	int main_pid;
 	char *record;            /* loaded set recorded at this unit's last start, or NULL */
 	char *record_invocation; /* ... and the start it belongs to */
-	int64_t request_nsec;    /* CLOCK_REALTIME of a person's unserved request, 0 none */
-	bool request_waits;      /* ... who waits for the end of it */
-	char *forbidden;         /* the set whose reload a policy forbade, or NULL */
+	char *forbidden;         /* fingerprint of the set whose reload a policy forbade, or NULL */
 };
 
 struct snapshot {
@@ -305,6 +306,10 @@ void link_done(struct link *l);
 void links_facts_done(struct links_facts *l);
 void remembered_names_done(struct remembered_names *r);
 void unit_facts_done(struct unit_facts *u);
+/* The manager's own name for it, as far as it is known. */
+const char *unit_facts_id(const struct unit_facts *u) _nonnull_all_;
+/* Is that one of its names? */
+bool unit_facts_is_called(const struct unit_facts *u, const char *name) _nonnull_all_;
 void snapshot_done(struct snapshot *s);
 
 /* Adds a copy at its place. 0 or -ENOMEM. */

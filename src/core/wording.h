@@ -9,11 +9,10 @@
 
 #include "base/macro.h"
 #include "core/config.h"
+#include "core/decide.h"
 #include "core/hold.h"
-#include "core/loaded.h"
 #include "core/outcome.h"
 #include "core/plan.h"
-#include "core/refusal.h"
 
 /* Stable codes: "linked", "name-not-understood", ... "foreign-in-the-way". */
 const char *gate_to_string(enum gate g);
@@ -49,13 +48,16 @@ int wording_directory_error(const struct outcome *o, const char *links, char **r
  * nothing does. */
 int wording_plan_trouble(const struct config *c, const struct snapshot *s, const struct plan *p,
 			 char **ret) _must_check_ _nonnull_all_;
-/* Why a person's reload was refused, on one line. "" for REFUSAL_NONE. */
-int wording_refusal(const struct config *c, const struct snapshot *s, const struct plan *p,
-		    enum refusal refusal, char **ret) _must_check_ _nonnull_all_;
 int wording_finding(const struct config *c, const struct finding *f, char **ret)
 	_must_check_ _nonnull_all_;
+/* What stands in the way of a restart (see decide_refusal()), on one line. */
+int wording_refusal(const struct config *c, const struct snapshot *s, const struct plan *p,
+		    enum decide_why why, char **ret) _must_check_ _nonnull_all_;
 /* "nothing is owed", "a reload is owed: vsmtp-plugin-x.so added", "not running"... */
 int wording_owed(const struct unit_facts *u, const struct owed *o, char **ret)
+	_must_check_ _nonnull_all_;
+/* The same, and what keeps it from being done now. */
+int wording_decision(const struct decide_facts *f, const struct decision *d, char **ret)
 	_must_check_ _nonnull_all_;
 /* "apt-get (pid 12) holds /var/lib/dpkg/lock-frontend". */
 int wording_lock(const struct lock_facts *l, char **ret) _must_check_ _nonnull_all_;

@@ -9,7 +9,8 @@
 
 #include "base/macro.h"
 #include "prog/output.h"
-#include "prog/sync.h"
+#include "prog/units.h"
+#include "sys/answer.h"
 
 /* Exit codes are stable API; 4 and 5: pass_exit_code(). */
 enum ctl_exit {
@@ -36,6 +37,8 @@ enum ctl_option {
 	CTL_FORBID_RELOAD = 1 << 11,
 	CTL_HOOK = 1 << 12,
 	CTL_HOLD = 1 << 13,
+	CTL_WAIT = 1 << 14,
+	CTL_WAIT_LIMIT = 1 << 15,
 };
 
 struct ctl {
@@ -46,6 +49,8 @@ struct ctl {
 	const char *version;        /* --for */
 	const char *unit;           /* --start-of, --hook */
 	uint64_t time_limit_usec;   /* --time-limit, 0 none */
+	enum answer_word wait;      /* --wait: until then; ANSWER_NONE: not at all */
+	uint64_t wait_limit_usec;   /* --wait-limit */
 	char **arguments;
 	size_t n_arguments;
 
@@ -92,9 +97,9 @@ static inline bool ctl_has(const struct ctl *c, enum ctl_option o)
 
 /* pass_look() with a message if it fails. 0 or -errno. */
 int ctl_look(struct ctl *c, struct pass *ret) _must_check_;
-/* Connects to the service manager, unless --root; none is no error (c->manager is NULL). */
+/* Connects to the service manager; none is no error (c->manager is NULL). */
 void ctl_connect(struct ctl *c);
-/* What the units are owed; "none" if there is no manager. 0 or -errno. */
+/* What the units are owed, and what decide() says; "none" if there is no manager. 0 or -errno. */
 int ctl_units(struct ctl *c, const struct pass *p, struct units *ret) _must_check_;
 /* Configuration mistakes, on standard error. */
 int ctl_say_remarks(const struct pass *p) _must_check_;
@@ -114,20 +119,40 @@ int ctl_last_reload(struct ctl *c, char **ret) _must_check_;
 /* The value of a KEY=VALUE line (see sys/state), or NULL. */
 char *ctl_text_value(const char *text, const char *key);
 
+/* What was asked for lies there, and nobody is at work: which unit is to blame, and the cure. NULL
+ * if that is not so. 0 or -errno. */
+int ctl_nobody_answers(struct ctl *c, char **ret) _must_check_;
+
 /* JSON of what several verbs tell. */
 void ctl_doc_trouble(struct ctl *c, struct doc *d, const struct pass *p);
 void ctl_doc_server(struct doc *d, const struct pass *p);
-int ctl_doc_units(struct doc *d, const struct units *u) _must_check_;
+int ctl_doc_units(struct doc *d, const struct pass *p, const struct units *u) _must_check_;
 
 /* ---- passes (verbs_pass.c) ---- */
 
-/* One pass, said on standard output, and the reload that follows unless `unasked`. Exit code or
- * -errno. */
 enum ctl_reload {
-	CTL_RELOAD_ASK,
-	CTL_RELOAD_LEAVE,
-	CTL_RELOAD_WAIT,
+	CTL_RELOAD_ASK,    /* a look is asked for, if anything is owed */
+	CTL_RELOAD_LEAVE,  /* nobody is asked */
+	CTL_RELOAD_PERSON, /* somebody wants it about now */
 };
+/* One pass, said on standard output, and the reload that follows. Exit code or -errno. */
 int ctl_pass(struct ctl *c, enum ctl_reload how) _must_check_;
 /* `reload --hook=UNIT` (verbs_hook.c). Exit code or -errno. */
 int ctl_reload_hook(struct ctl *c) _must_check_;
+
+/* ---- asking and waiting (verbs_ask.c) ---- */
+
+struct ctl_asked {
+	bool asked;
+	enum answer_word word; /* what was answered in the time that was given */
+	char *words;           /* on the reload, or NULL */
+	int code;              /* CTL_DONE, CTL_NOT_CONFIRMED */
+};
+void ctl_asked_done(struct ctl_asked *a);
+/* Files a request, and has path unit and executor started if the manager can be reached; *ret_name
+ * may be NULL (see asked_ask()). 0 or -errno. */
+int ctl_request(struct ctl *c, const struct request *q, char **ret_name) _must_check_;
+/* Asks for what the units are owed as the pass has seen them, and waits as long as --wait= says. 0
+ * or -errno. */
+int ctl_ask(struct ctl *c, const struct pass *p, const struct units *u, enum ctl_reload how,
+	    struct ctl_asked *ret) _must_check_;

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The reload executor: the only one who restarts or reloads the server (DESIGN, "One executor").
+/* The executor: the only one who restarts or reloads the server.
  *
- * What is asked of it is a fact on disk, never a message: it looks, does what is owed, says READY,
- * looks again, says STOPPING, and looks a last time; what is owed then, it asks the manager to
- * start it anew for. A request while it is activating is merged into that start and delivers
- * nothing, but the fact was there before READY was taken in, so the look after READY sees it; a
- * request while it is active is a SIGHUP, and the fact was there before STOPPING was taken in, so
- * the last look sees it; a later one finds it deactivating and is a start of its own. So none is
- * lost.
+ * What is asked of it lies on disk (sys/asked). It lists that, looks, does what decide() says,
+ * writes what came of it (sys/answer) at each step, and removes exactly what it had listed before
+ * that look. It lives until nothing is left to do, hears of what comes meanwhile, and what it
+ * cannot do now it tries again: it never ends well while a request lies there. Whoever asks after
+ * its last look finds the path unit, which starts it anew.
  *
- * Knows: observe, unit, state, the restart machine. Must not know: bus or ELF, options.
- * Owns: its observer and its connection to the manager. */
+ * Knows: the order of these. Must not know: bus or ELF, options, one unit's affairs.
+ * Owns: its observer, its connection to the manager, what it remembers of units and answers. */
 
 #include "base/macro.h"
 #include "sys/fs.h"
 
-/* SIGHUP must be blocked, and come out of signal_fd. Returns the exit status: 0 nothing is owed any
- * more (or there is no service manager), 1 something could not be done. */
-int executor_run(const struct root *root, int signal_fd) _nonnull_all_;
+/* Returns the exit status: 0 all is answered (or there is no service manager), 1 it could not even
+ * begin. */
+int executor_run(const struct root *root) _nonnull_all_;

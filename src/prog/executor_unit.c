@@ -5,25 +5,16 @@
 #include "core/wording.h"
 #include "prog/log.h"
 #include "sys/clock.h"
+#include "sys/record.h"
+#include "sys/state.h"
 
 #include <systemd/sd-daemon.h>
 
 /* A unit's own stop may take minutes (upstream's unit: 300 s), then its start. */
 #define JOB_LIMIT_USEC (10 * 60 * USEC_PER_SEC)
-/* Who changes may be waiting for us (a start hook that asks and waits), so not for ever. */
-#define CHANGING_LIMIT_USEC (60 * USEC_PER_SEC)
-#define CHANGING_POLL_USEC (100 * USEC_PER_MSEC)
-#define TRIES_MAX 3
-#define UNKNOWN_MAX 4
-
-enum wish {
-	WISH_NOTHING,
-	WISH_WAIT,   /* it is starting, stopping or reloading */
-	WISH_RETRY,  /* the manager did not answer */
-	WISH_REFUSE, /* owed, but what would be loaded is not known (rule 9), or there is no server
-		      */
-	WISH_RELOAD,
-};
+/* The end of a job can be missed, when the manager or the bus is started anew: so often it is
+ * asked about. Also how often a unit is looked at that is changing. */
+#define JOB_LOOK_USEC (5 * USEC_PER_SEC)
 
 struct executor_unit *executor_unit_get(struct executor *x, const char *name)
 {
@@ -43,7 +34,6 @@ struct executor_unit *executor_unit_get(struct executor *x, const char *name)
 		return NULL;
 	x->units = more;
 	more[x->n_units] = (struct executor_unit){.name = TAKE_PTR(copy), .shown = TAKE_PTR(shown)};
-	restart_init(&more[x->n_units].machine, 0, 0);
 	return &more[x->n_units++];
 }
 
@@ -51,87 +41,21 @@ void executor_unit_done(struct executor_unit *u)
 {
 	free(u->name);
 	free(u->shown);
-	free(u->asked_set);
-	free(u->tried_set);
-	free(u->given_up_set);
+	free(u->owed_set);
+	free(u->text);
 	*u = (struct executor_unit){0};
-}
-
-void executor_unit_retry(struct executor_unit *u)
-{
-	free(TAKE_PTR(u->given_up_set));
-	free(TAKE_PTR(u->tried_set));
-	u->tries = 0;
-	u->changing_since = 0;
-	u->machine.failures = 0;
-}
-
-static void give_up(struct executor_unit *u, const struct executor_look *l, size_t i)
-{
-	/* Out of memory: then it is tried again, which is bounded as well. */
-	(void)!str_replace(&u->given_up_set, l->units.set);
-	u->given_up_request = l->units.items[i].unit.request_nsec;
-	restart_drop(&u->machine);
-}
-
-static bool gave_up(const struct executor_unit *u, const struct executor_look *l, size_t i)
-{
-	return u->given_up_set && str_eq(u->given_up_set, l->units.set) &&
-	       l->units.items[i].unit.request_nsec <= u->given_up_request;
-}
-
-/* Is the set that was seen the one that the server would load? */
-static bool is_known(const struct executor_look *l)
-{
-	const struct snapshot *s = &l->seen;
-
-	if (l->config.not_known || s->server.state != SERVER_KNOWN)
-		return false;
-	for (size_t i = 0; i < s->n_stores; i++)
-		if (s->stores[i].error)
-			return false;
-	return s->links.state == LINKS_FINE || s->links.state == LINKS_MISSING ||
-	       s->links.state == LINKS_NO_PARENT;
-}
-
-static enum wish wish(const struct executor_unit *u, const struct executor_look *l, size_t i)
-{
-	const struct unit_owed *o = &l->units.items[i];
-
-	if (l->config.action == ACTION_NONE || gave_up(u, l, i))
-		return WISH_NOTHING;
-	if (o->unit.state == UNIT_CHANGING)
-		return WISH_WAIT;
-	if (o->unit.state == UNIT_UNKNOWN)
-		return WISH_RETRY;
-	/* Never start a stopped one (rule 18). */
-	if (o->unit.state != UNIT_ACTIVE || !owed_is(&o->owed))
-		return WISH_NOTHING;
-	/* A person may insist, except on the end of all mail. */
-	if (l->seen.server.state == SERVER_ABSENT ||
-	    (!is_known(l) && o->owed.why != OWED_REQUESTED))
-		return WISH_REFUSE;
-	return WISH_RELOAD;
-}
-
-bool executor_unit_wants(const struct executor_unit *u, const struct executor_look *l, size_t i)
-{
-	enum wish w = wish(u, l, i);
-
-	return w == WISH_WAIT || w == WISH_RELOAD;
 }
 
 /* ---- what came of it ---- */
 
-static int add_pair(struct buf *b, const char *key, const char *value)
+static void add_pair(struct buf *b, const char *key, const char *value)
 {
 	buf_printf(b, "%s=", key);
 	buf_escape(b, value);
 	buf_add(b, "\n");
-	return b->failed ? -ENOMEM : 0;
 }
 
-/* For `status`, and for whoever waited for us. */
+/* For `status`. */
 static void write_result(const struct executor *x, const char *unit, const char *action,
 			 const char *result, const char *why)
 {
@@ -144,11 +68,11 @@ static void write_result(const struct executor *x, const char *unit, const char 
 
 	if (gmtime_r(&now, &tm))
 		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	(void)add_pair(&b, "time", when);
-	(void)add_pair(&b, "unit", unit);
-	(void)add_pair(&b, "action", action);
-	(void)add_pair(&b, "result", result);
-	(void)add_pair(&b, "why", why);
+	add_pair(&b, "time", when);
+	add_pair(&b, "unit", unit);
+	add_pair(&b, "action", action);
+	add_pair(&b, "result", result);
+	add_pair(&b, "why", why);
 	r = buf_take(&b, &text);
 	if (r >= 0)
 		r = state_write_text(x->root, STATE_FILE_LAST_RELOAD, text);
@@ -156,249 +80,360 @@ static void write_result(const struct executor *x, const char *unit, const char 
 		(void)log_errno(LOG_WARNING, r, "cannot write down the result");
 }
 
-static void report(const struct executor *x, const struct executor_unit *u,
-		   const struct unit_owed *o, enum unit_job job, const char *result)
+static void report(const struct executor *x, const struct executor_unit *u, bool reload,
+		   const char *result, const char *why)
 {
-	_cleanup_free_ char *why = NULL, *unit_field = NULL;
-	const char *action = job == UNIT_JOB_RELOAD ? "reload" : "restart";
+	_cleanup_free_ char *unit_field = NULL;
+	const char *action = reload ? "reload" : "restart";
 	const char *fields[3] = {NULL, NULL, NULL};
-	bool done = str_eq(result, "done");
 
-	if (wording_owed(&o->unit, &o->owed, &why) < 0 ||
-	    asprintf(&unit_field, "VSMTP_UNIT=%s", u->shown) < 0) {
+	if (asprintf(&unit_field, "VSMTP_UNIT=%s", u->shown) < 0) {
+		unit_field = NULL;
 		(void)log_errno(LOG_ERR, ENOMEM, "cannot report a %s", action);
 		return;
 	}
 	fields[0] = unit_field;
-	fields[1] = job == UNIT_JOB_RELOAD ? "VSMTP_ACTION=reload" : "VSMTP_ACTION=restart";
-	if (done)
+	fields[1] = reload ? "VSMTP_ACTION=reload" : "VSMTP_ACTION=restart";
+	if (str_eq(result, "done"))
 		log_fields(LOG_NOTICE, LOG_ID_RELOADED, fields, "%s: %s done (%s)", u->shown,
 			   action, why);
 	else
 		log_fields(str_eq(result, "canceled") ? LOG_NOTICE : LOG_ERR, LOG_ID_RELOAD_FAILED,
 			   fields, "%s: %s ended as \"%s\" (%s)", u->shown, action, result, why);
-	write_result(x, o->unit.name, action, result, why);
+	write_result(x, u->name, action, result, why);
 }
-
-/* ---- doing it ---- */
 
 /* Does the world still look as it did? 1, 0, -errno. */
 static int is_unchanged(struct executor *x, const struct executor_look *l)
 {
-	_cleanup_(snapshot_done) struct snapshot s = {0};
+	_cleanup_(pass_done) struct pass p = {0};
 	_cleanup_free_ char *set = NULL;
-	int r = observe(x->observer, &l->config, &s);
+	int r = pass_look(x->root, x->observer, &p);
 
 	if (r >= 0)
-		r = loaded_set_make(&s, &set);
+		r = loaded_set_make(&p.seen, &set);
 	return r < 0 ? r : str_eq(set, l->units.set);
 }
 
-/* A restart: the start hook has recorded what was loaded; where there is none, and nothing moved
- * meanwhile, it was the set that we saw. */
-static int record_restart(struct executor *x, const struct executor_look *l, const char *name)
+/* The start hook has recorded what was loaded; where there is none, and nothing moved meanwhile, it
+ * was the set that we saw: from now on a link that goes is seen as well. */
+static int record_unrecorded(struct executor *x, const struct executor_look *l, const char *name)
 {
 	_cleanup_(unit_facts_done) struct unit_facts u = {0};
-	int r = unit_read(x->manager, name, &u);
+	int r = x->manager ? unit_read(x->manager, name, &u) : -ECONNRESET;
 
 	if (r >= 0)
-		r = state_read_unit(x->root, &u);
-	if (r < 0 || u.state != UNIT_ACTIVE || !u.invocation ||
+		r = record_read_unit(x->root, &u);
+	if (r < 0 || u.state != UNIT_ACTIVE || !u.invocation || u.start_usec == 0 ||
 	    str_eq(u.invocation, u.record_invocation))
 		return r;
 	r = is_unchanged(x, l);
-	return r > 0 ? state_record_loaded(x->root, name, u.invocation, l->units.set) : r;
-}
-
-/* No start hook, and by the times it runs with all that is there: from now on a link that goes is
- * seen as well. */
-static void record_unrecorded(struct executor *x, const struct executor_look *l, size_t i)
-{
-	const struct unit_facts *u = &l->units.items[i].unit;
-	int r;
-
-	if (u->state != UNIT_ACTIVE || l->units.items[i].owed.why != OWED_NOTHING ||
-	    u->start_usec == 0 || str_eq(u->invocation, u->record_invocation) || !is_known(l))
-		return;
-	r = record_restart(x, l, u->name);
-	if (r < 0)
-		(void)log_errno(LOG_WARNING, r, "cannot record what was loaded");
+	return r > 0 ? record_write_loaded(x->root, name, u.invocation, l->units.set) : r;
 }
 
 /* A reload of the unit's own: no new start, so no hook. What was seen before it is recorded: if it
  * moved meanwhile, the next look finds that owed. */
-static int record_reload(struct executor *x, const struct executor_look *l,
-			 const struct unit_facts *u)
+static void record_done(struct executor *x, const struct executor_look *l,
+			const struct unit_facts *u, const struct start *s)
 {
 	int r = 0;
 
-	if (u->invocation)
-		r = state_record_loaded(x->root, u->name, u->invocation, l->units.set);
-	if (r >= 0 && u->request_nsec > 0)
-		r = state_serve_request(x->root, u->name, u->request_nsec);
-	return r;
+	if (!s->reload)
+		r = record_unrecorded(x, l, unit_facts_id(u));
+	else if (u->invocation)
+		r = record_write_loaded(x->root, unit_facts_id(u), u->invocation, l->units.set);
+	if (r < 0)
+		(void)log_errno(LOG_ERR, r, "cannot record what was loaded");
 }
 
-static int run_job(struct executor *x, const struct executor_unit *u, enum unit_job job, char **ret)
-{
-	int r = 0;
+/* ---- our starts ---- */
 
-	/* The unit's stop and start may last longer than our own start may. */
-	(void)sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu\nSTATUS=%s %s",
-			 JOB_LIMIT_USEC + 60 * USEC_PER_SEC,
-			 job == UNIT_JOB_RELOAD ? "Reloading" : "Restarting", u->shown);
+/* In the look, for the decisions that follow, and on disk for who comes after us. */
+static void write_starts(struct executor *x, const struct executor_look *l)
+{
+	int r = record_write_starts(x->root, &l->units.starts);
+
+	if (r < 0)
+		(void)log_errno(LOG_WARNING, r, "cannot write down our starts");
+}
+
+static struct start *find_begun(struct executor_look *l, const struct unit_facts *u)
+{
+	struct starts *all = &l->units.starts;
+
+	for (size_t i = all->n; i > 0; i--)
+		if (unit_facts_is_called(u, all->items[i - 1].unit))
+			return all->items[i - 1].result == START_BEGUN ? &all->items[i - 1] : NULL;
+	return NULL;
+}
+
+static void end_start(struct executor *x, struct executor_unit *u, struct executor_look *l,
+		      struct start *s, enum start_result result)
+{
+	s->result = result;
+	s->end_usec = clock_usec(CLOCK_BOOTTIME);
+	u->started = u->started || result == START_DONE;
+	free(TAKE_PTR(u->owed_set));
+	write_starts(x, l);
+}
+
+/* The end of a job was not seen, by us or by an executor before us: what became of the unit? */
+static void settle_begun(struct executor *x, struct executor_unit *u, struct executor_look *l,
+			 const struct unit_facts *unit)
+{
+	static const char *const words[START_RESULT_MAX] = {
+		[START_DONE] = "done", [START_CANCELED] = "canceled", [START_FAILED] = "failed"};
+	struct start *s = find_begun(l, unit);
+	enum start_result result;
+
+	if (!s || unit->job || unit->state == UNIT_CHANGING || unit->state == UNIT_UNKNOWN)
+		return;
+	if (unit->state != UNIT_ACTIVE)
+		result = START_FAILED;
+	else if (s->reload || str_eq(unit->invocation, s->replaced))
+		result = START_CANCELED;
+	else
+		result = START_DONE;
+	end_start(x, u, l, s, result);
+	report(x, u, s->reload, words[result], "asked for before; its end was not seen");
+}
+
+static int begin_start(struct executor *x, struct executor_look *l, const struct unit_facts *unit,
+		       bool reload)
+{
+	_cleanup_(start_done) struct start s = {.usec = clock_usec(CLOCK_BOOTTIME),
+						.reload = reload};
+	char set[LOADED_FINGERPRINT_SIZE];
+
+	loaded_fingerprint(l->units.set, set);
+	if (str_replace(&s.unit, unit_facts_id(unit)) < 0 || str_replace(&s.set, set) < 0 ||
+	    str_replace(&s.replaced, unit->invocation ? unit->invocation : "") < 0)
+		return -ENOMEM;
+	starts_add(&l->units.starts, &s);
+	write_starts(x, l);
+	return 0;
+}
+
+/* ---- doing it ---- */
+
+/* Is there still a job on it? A lost signal must not be waited for. */
+static bool is_at_work(struct executor *x, const char *name)
+{
+	_cleanup_(unit_facts_done) struct unit_facts u = {0};
+
+	return unit_read(x->manager, name, &u) >= 0 &&
+	       (u.job || u.state == UNIT_CHANGING || u.state == UNIT_UNKNOWN);
+}
+
+static int run_job(struct executor *x, const struct executor_unit *u, bool reload, char **ret)
+{
+	uint64_t deadline = clock_usec(CLOCK_MONOTONIC) + JOB_LIMIT_USEC;
 	/* Restarts that are asked for count against the start limit: the sixth within 10 s would
 	 * leave mail down (rule 19). */
-	if (job == UNIT_JOB_TRY_RESTART)
-		r = unit_reset_failed(x->manager, u->name);
+	int r = reload ? 0 : unit_reset_failed(x->manager, u->name);
+
+	(void)sd_notifyf(0, "STATUS=%s %s", reload ? "Reloading" : "Restarting", u->shown);
 	if (r >= 0)
-		r = unit_run_job(x->manager, u->name, job, JOB_LIMIT_USEC, ret);
+		r = unit_ask_job(x->manager, u->name,
+				 reload ? UNIT_JOB_RELOAD : UNIT_JOB_TRY_RESTART);
+	if (r < 0)
+		return r;
+	do
+		r = unit_await_job(x->manager, JOB_LOOK_USEC, ret);
+	while (r == -ETIMEDOUT && clock_usec(CLOCK_MONOTONIC) < deadline && is_at_work(x, u->name));
 	return r;
 }
 
-static enum restart_result act(struct executor *x, struct executor_unit *u,
-			       const struct executor_look *l, size_t i)
+static int set_word(struct executor_unit *u, enum answer_word word, const struct decision *d,
+		    const char *text)
 {
-	const struct unit_owed *o = &l->units.items[i];
-	enum unit_job job = l->config.action == ACTION_AUTO && o->unit.own_reload
-				    ? UNIT_JOB_RELOAD
-				    : UNIT_JOB_TRY_RESTART;
-	_cleanup_free_ char *result = NULL;
-	int r = run_job(x, u, job, &result);
+	char *sentence;
 
+	if (asprintf(&sentence, "%s: %s", u->shown, text) < 0)
+		return -ENOMEM;
+	free(u->text);
+	u->text = sentence;
+	u->word = word;
+	u->why = d->why;
+	u->until_usec = d->what == DECIDE_WAIT ? d->until_usec : 0;
+	return 0;
+}
+
+static int act(struct executor *x, struct executor_unit *u, struct executor_look *l, size_t i,
+	       const struct decision *d)
+{
+	const struct unit_facts *unit = &l->units.items[i].unit;
+	_cleanup_free_ char *why = NULL, *result = NULL;
+	bool reload = d->what == DECIDE_RELOAD;
+	struct start *s;
+	int r = wording_owed(unit, &d->owed, &why);
+
+	if (r >= 0)
+		r = set_word(u, ANSWER_ACTING, d, why);
+	if (r >= 0)
+		r = executor_answer(x, l);
+	if (r >= 0)
+		r = begin_start(x, l, unit, reload);
+	if (r < 0)
+		return r;
+	r = run_job(x, u, reload, &result);
+	if (r == -ENOMEM)
+		return r;
 	if (r < 0) {
 		/* Not known what came of it: the next look tells. */
-		report(x, u, o, job, strerror(-r));
-		if (r == -ECONNRESET || r == -ETIMEDOUT)
-			x->manager = unit_manager_close(x->manager);
-		return RESTART_RESULT_FAILED;
+		(void)log_errno(LOG_NOTICE, r, "%s: the job's end was not seen", u->shown);
+		x->manager = unit_manager_close(x->manager);
+		return 0;
 	}
-	report(x, u, o, job, result);
-	if (str_eq(result, "done")) {
-		r = job == UNIT_JOB_RELOAD ? record_reload(x, l, &o->unit)
-					   : record_restart(x, l, u->name);
-		if (r < 0)
-			(void)log_errno(LOG_ERR, r, "cannot record what was loaded");
-	} else if (!str_eq(result, "canceled")) {
-		/* A failed unit is not running; one whose reload failed runs on. Trying again is
-		 * for whoever asks next. */
-		x->failed = true;
-		give_up(u, l, i);
-	}
-	return RESTART_RESULT_DONE;
+	report(x, u, reload, result, why);
+	s = find_begun(l, unit);
+	if (!s)
+		return 0;
+	end_start(x, u, l, s,
+		  str_eq(result, "done")       ? START_DONE
+		  : str_eq(result, "canceled") ? START_CANCELED
+					       : START_FAILED);
+	if (s->result != START_DONE)
+		return 0;
+	record_done(x, l, unit, s);
+	return set_word(u, ANSWER_STARTED, d, why);
 }
 
-static uint64_t step_reload(struct executor *x, struct executor_unit *u,
-			    const struct executor_look *l, size_t i, uint64_t now_usec)
+/* ---- deciding ---- */
+
+/* The burst that settles, and the manager's silence. */
+static int remember(struct executor_unit *u, struct decide_facts *f)
 {
-	const struct unit_owed *o = &l->units.items[i];
-	bool same = str_eq(u->tried_set, l->units.set);
-	enum restart_result result;
+	_cleanup_(owed_done) struct owed owed = {0};
+	int r = owed_find(f->unit, f->seen, f->set, &owed);
+
+	if (r < 0)
+		return r;
+	if (f->unit->state == UNIT_UNKNOWN) {
+		u->unanswered++;
+		u->unanswered_usec = f->now_usec;
+	} else {
+		u->unanswered = 0;
+	}
+	if (!owed_is(&owed)) {
+		free(TAKE_PTR(u->owed_set));
+	} else if (!str_eq(u->owed_set, f->set)) {
+		u->first_usec = u->owed_set ? u->first_usec : f->now_usec;
+		u->last_usec = f->now_usec;
+		r = str_replace(&u->owed_set, f->set);
+	}
+	f->first_usec = u->owed_set ? u->first_usec : 0;
+	f->last_usec = u->last_usec;
+	f->unanswered = u->unanswered;
+	f->unanswered_usec = u->unanswered_usec;
+	return r;
+}
+
+static enum answer_word word_of(const struct executor_unit *u, const struct decision *d)
+{
+	switch (d->what) {
+	case DECIDE_NOTHING:
+		if (d->why != DECIDE_WHY_NOTHING_OWED)
+			return ANSWER_NOT_RUNNING;
+		return u->started ? ANSWER_HEALTHY : ANSWER_NOTHING_OWED;
+	case DECIDE_REFUSE:
+		return ANSWER_REFUSED;
+	case DECIDE_FORBIDDEN:
+		return ANSWER_FORBIDDEN;
+	case DECIDE_GIVE_UP:
+		return d->why == DECIDE_WHY_FAILED ? ANSWER_FAILED : ANSWER_GAVE_UP;
+	case DECIDE_WAIT:
+	case DECIDE_WAIT_FOR_JOB:
+		return ANSWER_WAITING;
+	case DECIDE_RELOAD:
+	case DECIDE_RESTART:
+	case DECIDE_WHAT_MAX:
+	default:
+		return ANSWER_LOOKED;
+	}
+}
+
+/* Said once: what keeps a restart from being made is for the journal too. */
+static void say(const struct executor_unit *u, const struct decision *d, enum answer_word was)
+{
+	if (u->word != was && (d->what == DECIDE_REFUSE || d->what == DECIDE_GIVE_UP))
+		log_msg(LOG_ERR, "%s", u->text);
+	else if (u->word != was && d->what == DECIDE_FORBIDDEN)
+		log_msg(LOG_WARNING, "%s", u->text);
+}
+
+/* A look later it is still so: the set was seen before the unit was asked about, and had somebody
+ * else restarted it in between, on a newer set, this would be one restart too many. */
+static int decide_again(struct executor *x, struct executor_unit *u, const struct decision *first,
+			const char *set, struct executor_look *ret, size_t *ret_i)
+{
+	_cleanup_(executor_look_done) struct executor_look l = {0};
+	int r = executor_look(x, &l);
+
+	for (size_t i = 0; i < l.units.n && r >= 0; i++) {
+		_cleanup_(decision_done) struct decision d = {0};
+		struct decide_facts f = units_facts(&l.units, &l.pass, i);
+
+		if (!str_eq(unit_facts_id(f.unit), u->name))
+			continue;
+		f.asked_usec = x->begun_usec;
+		r = remember(u, &f);
+		if (r >= 0)
+			r = decide(&f, &d);
+		if (r < 0 || d.what != first->what || !str_eq(l.units.set, set))
+			return MIN(r, 0);
+		*ret = l;
+		*ret_i = i;
+		l = (struct executor_look){0};
+		return 1;
+	}
+	return MIN(r, 0);
+}
+
+static int do_it(struct executor *x, struct executor_unit *u, const struct executor_look *l,
+		 const struct decision *d)
+{
+	_cleanup_(executor_look_done) struct executor_look again = {0};
+	size_t i = 0;
+	int r = decide_again(x, u, d, l->units.set, &again, &i);
+
+	return r > 0 ? act(x, u, &again, i, d) : r;
+}
+
+int executor_unit_step(struct executor *x, struct executor_unit *u, struct executor_look *l,
+		       size_t i, uint64_t *ret_due)
+{
+	_cleanup_(decision_done) struct decision d = {0};
+	_cleanup_free_ char *text = NULL;
+	struct decide_facts f = units_facts(&l->units, &l->pass, i);
+	enum answer_word word, was;
 	int r;
 
-	if (same && u->tries >= TRIES_MAX) {
-		log_msg(LOG_ERR, "%s: %d attempts, and still owed: left until asked again",
-			u->shown, TRIES_MAX);
-		x->failed = true;
-		give_up(u, l, i);
-		return USEC_INFINITY;
-	}
-	if (o->owed.why == OWED_REQUESTED && o->unit.request_waits)
-		restart_ask_now(&u->machine, now_usec);
-	else if (u->machine.state == RESTART_IDLE || !str_eq(u->asked_set, l->units.set) ||
-		 u->asked_request != o->unit.request_nsec)
-		restart_ask(&u->machine, now_usec);
-	u->asked_request = o->unit.request_nsec;
-	if (str_replace(&u->asked_set, l->units.set) < 0)
-		return now_usec + CHANGING_POLL_USEC;
-	if (!restart_begin(&u->machine, now_usec))
-		return restart_due_usec(&u->machine);
-
-	/* The set was seen before the unit was asked about: had somebody else restarted it in
-	 * between, on a newer set, this would be one restart too many. */
-	r = is_unchanged(x, l);
-	if (r <= 0) {
-		restart_end(&u->machine, now_usec, RESTART_RESULT_AGAIN);
-		return restart_due_usec(&u->machine);
-	}
-	u->tries = same ? u->tries + 1 : 1;
-	if (str_replace(&u->tried_set, l->units.set) < 0)
-		u->tries = TRIES_MAX;
-	result = act(x, u, l, i);
-	restart_end(&u->machine, clock_usec(CLOCK_MONOTONIC), result);
-	return 0; /* look again at once: done, or owed anew */
-}
-
-static uint64_t step_wait(struct executor_unit *u, const struct executor_look *l, size_t i,
-			  uint64_t now_usec)
-{
-	if (u->changing_since == 0)
-		u->changing_since = now_usec;
-	if (now_usec - u->changing_since < CHANGING_LIMIT_USEC)
-		return now_usec + CHANGING_POLL_USEC;
-	log_msg(LOG_NOTICE, "%s: %s for a minute: left until asked again", u->shown,
-		l->units.items[i].unit.sub_state ? l->units.items[i].unit.sub_state : "changing");
-	give_up(u, l, i);
-	return USEC_INFINITY;
-}
-
-static uint64_t step_retry(struct executor *x, struct executor_unit *u,
-			   const struct executor_look *l, size_t i, uint64_t now_usec)
-{
-	if (u->machine.failures >= UNKNOWN_MAX) {
-		(void)log_errno(LOG_ERR, l->units.items[i].unit.error,
-				"the service manager does not answer");
-		x->failed = true;
-		give_up(u, l, i);
-		return USEC_INFINITY;
-	}
-	if (u->machine.state == RESTART_IDLE)
-		restart_ask_now(&u->machine, now_usec);
-	if (restart_begin(&u->machine, now_usec)) {
+	settle_begun(x, u, l, f.unit);
+	f.asked_usec = x->begun_usec;
+	r = remember(u, &f);
+	if (r >= 0)
+		r = decide(&f, &d);
+	if (r >= 0)
+		r = wording_decision(&f, &d, &text);
+	if (r < 0)
+		return r;
+	if (f.unit->state == UNIT_UNKNOWN)
 		x->manager = unit_manager_close(x->manager);
-		restart_end(&u->machine, now_usec, RESTART_RESULT_FAILED);
-	}
-	return restart_due_usec(&u->machine);
-}
-
-static void refuse(struct executor *x, const struct executor_unit *u, const struct executor_look *l)
-{
-	if (l->seen.server.state == SERVER_ABSENT) {
-		log_msg(LOG_WARNING, "%s: runs on, though its program is gone: no restart",
-			u->shown);
-		return;
-	}
-	log_msg(LOG_ERR,
-		"%s: a reload is owed, but what would be loaded is not known: it runs on as "
-		"it is",
-		u->shown);
-	x->failed = true;
-}
-
-uint64_t executor_unit_step(struct executor *x, struct executor_unit *u,
-			    const struct executor_look *l, size_t i, uint64_t now_usec)
-{
-	enum wish w = wish(u, l, i);
-
-	if (w != WISH_WAIT)
-		u->changing_since = 0;
-	switch (w) {
-	case WISH_WAIT:
-		return step_wait(u, l, i, now_usec);
-	case WISH_RETRY:
-		return step_retry(x, u, l, i, now_usec);
-	case WISH_RELOAD:
-		return step_reload(x, u, l, i, now_usec);
-	case WISH_REFUSE:
-		refuse(x, u, l);
-		give_up(u, l, i);
-		return USEC_INFINITY;
-	case WISH_NOTHING:
-	default:
-		restart_drop(&u->machine);
-		if (!gave_up(u, l, i))
-			u->tries = 0;
-		record_unrecorded(x, l, i);
-		return USEC_INFINITY;
-	}
+	was = u->word;
+	word = word_of(u, &d);
+	r = set_word(u, word, &d, text);
+	if (r < 0)
+		return r;
+	say(u, &d, was);
+	*ret_due = answer_is_last(word) ? USEC_INFINITY : d.until_usec;
+	if (d.what == DECIDE_RELOAD || d.what == DECIDE_RESTART)
+		return do_it(x, u, l, &d);
+	if (d.what == DECIDE_WAIT_FOR_JOB)
+		*ret_due = f.now_usec + JOB_LOOK_USEC;
+	else if (d.what == DECIDE_NOTHING && d.why == DECIDE_WHY_NOTHING_OWED)
+		r = record_unrecorded(x, l, u->name);
+	if (r < 0)
+		(void)log_errno(LOG_WARNING, r, "cannot record what was loaded");
+	return 0;
 }

@@ -1,59 +1,61 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* One unit of the server in the executor's hands: is it to be reloaded, when, how, and what came of
- * it. The executor's lower half, for it alone.
+/* One unit of the server in the executor's hands: what decide() needs to remember of it, the doing
+ * of what it says, and the word on it. The executor's lower half, for it alone.
  *
- * Knows: owed, the restart machine, jobs. Must not know: the executor's own life as a unit.
+ * Knows: decide, jobs, records. Must not know: requests' files, the executor's own life.
  * Owns: a struct executor_unit its texts; a look all it holds. */
 
 #include "base/macro.h"
-#include "core/restart.h"
-#include "prog/sync.h"
-#include "sys/conf.h"
-#include "sys/state.h"
+#include "prog/units.h"
+#include "sys/answer.h"
 
 struct executor_unit {
-	char *name;
+	char *name;  /* the manager's */
 	char *shown; /* escaped */
-	struct restart machine;
-	char *asked_set; /* the set when it was last asked for: another one is news */
-	int64_t asked_request;
-	char *tried_set; /* the set of the last attempt, and how many there were for it */
-	unsigned tries;
-	char *given_up_set; /* not tried again for this set and request, until asked anew */
-	int64_t given_up_request;
-	uint64_t changing_since; /* 0: it is not changing */
+	char *owed_set;
+	uint64_t first_usec; /* of the burst: see struct decide_facts */
+	uint64_t last_usec;
+	unsigned unanswered;
+	uint64_t unanswered_usec;
+	bool started; /* by us, in this life */
+	/* Its line of the answer. */
+	enum answer_word word;
+	enum decide_why why;
+	uint64_t until_usec;
+	char *text;
 };
 
 struct executor {
 	const struct root *root;
-	int signal_fd;
+	int lock_fd;
+	int watch_fd;
 	struct observer *observer;
-	struct unit_manager *manager; /* NULL: the connection was lost */
+	struct unit_manager *manager; /* NULL: not connected now */
 	struct executor_unit *units;
 	size_t n_units;
-	bool failed;
+	struct answer answered; /* the last words of late, the newest first */
+	uint64_t begun_usec;
+	unsigned failures; /* of whole looks, in a row */
+	bool said_not_known;
 };
 
 struct executor_look {
-	struct config config;
-	struct snapshot seen;
+	struct pass pass;
 	struct units units;
 };
 
 void executor_look_done(struct executor_look *l);
+/* Configuration, files, units; connects if it must. 0 or -errno. */
 int executor_look(struct executor *x, struct executor_look *ret) _must_check_ _nonnull_all_;
+/* Writes the answer to what that look had listed. 0 or -errno. */
+int executor_answer(struct executor *x, const struct executor_look *l) _must_check_ _nonnull_all_;
 
 /* Finds or makes. NULL: out of memory. The pointer holds until the next one is made. */
 struct executor_unit *executor_unit_get(struct executor *x, const char *name) _nonnull_all_;
 void executor_unit_done(struct executor_unit *u);
-/* Forgets that anything was given up. */
-void executor_unit_retry(struct executor_unit *u) _nonnull_all_;
-/* Is there anything to do about unit number i of the look, now or soon? */
-bool executor_unit_wants(const struct executor_unit *u, const struct executor_look *l, size_t i)
-	_nonnull_all_;
-/* Does what is due. Returns when to look again, or USEC_INFINITY. */
-uint64_t executor_unit_step(struct executor *x, struct executor_unit *u,
-			    const struct executor_look *l, size_t i, uint64_t now_usec)
-	_nonnull_all_;
+/* Decides about number i of the look, sets the unit's word, and does what is to be done. *ret_due:
+ * when to look again, USEC_INFINITY: the word is the last one. 0 or -errno. */
+int executor_unit_step(struct executor *x, struct executor_unit *u, struct executor_look *l,
+		       size_t i, uint64_t *ret_due) _must_check_ _nonnull_all_;

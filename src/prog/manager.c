@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "core/restart.h"
+#include "prog/asker.h"
 #include "prog/holder.h"
 #include "prog/log.h"
 #include "prog/report.h"
@@ -11,7 +12,6 @@
 #include "sys/observe.h"
 #include "sys/pkglock.h"
 #include "sys/state.h"
-#include "sys/unit.h"
 #include "sys/watch.h"
 
 #include <signal.h>
@@ -24,8 +24,6 @@
 /* How often to look while somebody writes a file by another name of it: inotify tells the directory
  * of the name that he used when he closes it. */
 #define WRITER_LOOK_USEC (5 * USEC_PER_SEC)
-/* How long one question to the service manager may hold up the links. */
-#define MANAGER_CALL_USEC (3 * USEC_PER_SEC)
 
 struct manager {
 	const struct root *root;
@@ -247,33 +245,6 @@ static int pass_and_ask(struct manager *m)
 	return ask_later(m);
 }
 
-/* Who is owed what, by a look of its own: the world may have moved since the last pass. 1: asked,
- * 0: nothing to ask, -errno. */
-static int ask_if_owed(struct manager *m, const struct pass *p, const char **ret_word)
-{
-	_cleanup_(units_done) struct units u = {0};
-	struct unit_manager *bus = NULL;
-	int r;
-
-	if (!root_is_host(m->root) || p->config.action == ACTION_NONE || p->plan.not_known)
-		return 0;
-	r = unit_manager_open(MANAGER_CALL_USEC, &bus);
-	if (r == -ENOTCONN) {
-		*ret_word = "no service manager to ask for a reload";
-		return 0;
-	}
-	if (r < 0)
-		return r;
-	r = units_look(m->root, &p->config, &p->seen, bus, &u);
-	if (r >= 0 && units_owed(&u)) {
-		r = unit_ask_executor(bus);
-		*ret_word = r >= 0 ? "reload asked for" : NULL;
-		r = r >= 0 ? 1 : r;
-	}
-	unit_manager_close(bus);
-	return r;
-}
-
 static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
 {
 	struct manager *m = userdata;
@@ -293,11 +264,10 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 	if (r >= 0 && (plan_changes(&p.plan) > 0 || p.plan.names_changed))
 		r = full_pass(m);
 	if (r >= 0 && plan_changes(&p.plan) == 0)
-		r = ask_if_owed(m, &p, &word);
+		r = asker_ask(m->root, &p, &word);
 	if (r < 0)
 		log_errno(LOG_WARNING, r,
-			  "Cannot find out whether vSMTP is owed a reload, or ask for it; "
-			  "trying again");
+			  "Cannot ask whether vSMTP is owed a reload; trying again");
 	if (r >= 0 && !str_eq(word, m->reload))
 		r = str_replace(&m->reload, word);
 	restart_end(&m->restart, now_usec(m), r < 0 ? RESTART_RESULT_FAILED : RESTART_RESULT_DONE);
@@ -347,6 +317,7 @@ static int on_hangup(sd_event_source *s _unused_, const struct signalfd_siginfo 
 
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_usec(m));
 	observer_forget(m->observer);
+	asker_forget(m->root);
 	r = pass_and_ask(m);
 	(void)sd_notify(0, "READY=1");
 	return r;

@@ -20,6 +20,8 @@ enum {
 	OPT_START_OF,
 	OPT_TIME_LIMIT,
 	OPT_HOOK,
+	OPT_WAIT,
+	OPT_WAIT_LIMIT,
 	OPT_HELP,
 	OPT_VERSION,
 };
@@ -52,6 +54,9 @@ static const struct {
 	{"start-of", "UNIT", OPT_START_OF, "sync: record what this start of UNIT loads"},
 	{"hook", "UNIT", OPT_HOOK, "reload: as the ExecReload= of UNIT; ask, and do not wait"},
 	{"time-limit", "SPAN", OPT_TIME_LIMIT, "sync, reload: give up after that long"},
+	{"wait", "WORD", OPT_WAIT,
+	 "sync, reload: for \"no\", \"started\" (the default), \"healthy\""},
+	{"wait-limit", "SPAN", OPT_WAIT_LIMIT, "sync, reload: at most that long"},
 	{"help", NULL, OPT_HELP, "show this"},
 	{"version", NULL, OPT_VERSION, "show the version"},
 };
@@ -109,6 +114,19 @@ static int parse_fingerprint(const char *text, uint64_t *ret)
 	return 0;
 }
 
+static int parse_wait(const char *text, enum answer_word *ret)
+{
+	if (strcmp(text, "no") == 0)
+		*ret = ANSWER_NONE;
+	else if (strcmp(text, "started") == 0)
+		*ret = ANSWER_STARTED;
+	else if (strcmp(text, "healthy") == 0)
+		*ret = ANSWER_HEALTHY;
+	else
+		return -EINVAL;
+	return 0;
+}
+
 /* 0 or an exit code. */
 static int take_argument(struct ctl *c, int code, const char *argument)
 {
@@ -143,6 +161,16 @@ static int take_argument(struct ctl *c, int code, const char *argument)
 		return config_parse_span(argument, &c->time_limit_usec) < 0 ||
 				       c->time_limit_usec == 0
 			       ? usage("--time-limit=%s is no time span (as in 5s)", argument)
+			       : 0;
+	case OPT_WAIT:
+		c->options |= CTL_WAIT;
+		return parse_wait(argument, &c->wait) < 0
+			       ? usage("--wait=%s is none of no, started, healthy", argument)
+			       : 0;
+	case OPT_WAIT_LIMIT:
+		c->options |= CTL_WAIT_LIMIT;
+		return config_parse_span(argument, &c->wait_limit_usec) < 0
+			       ? usage("--wait-limit=%s is no time span (as in 5s)", argument)
 			       : 0;
 	default:
 		return usage("option not understood");
@@ -187,6 +215,8 @@ static int check_options(const struct ctl *c)
 		{CTL_START_OF, "--start-of"},
 		{CTL_TIME_LIMIT, "--time-limit"},
 		{CTL_HOOK, "--hook"},
+		{CTL_WAIT, "--wait"},
+		{CTL_WAIT_LIMIT, "--wait-limit"},
 	};
 
 	for (size_t i = 0; i < ELEMENTSOF(some); i++)
@@ -308,7 +338,7 @@ static int run(struct ctl *c)
 
 int main(int argc, char **argv)
 {
-	struct ctl c = {.root = ROOT_INIT};
+	struct ctl c = {.root = ROOT_INIT, .wait = ANSWER_STARTED};
 	int r;
 
 	(void)setlocale(LC_CTYPE, "");

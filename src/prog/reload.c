@@ -9,7 +9,6 @@
 
 #include <getopt.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 
 enum {
 	OPTION_ROOT = 256,
@@ -57,32 +56,19 @@ static int parse(int argc, char **argv)
 	}
 }
 
-/* SIGHUP means "look again". SIGTERM and SIGINT just end us: all that is asked is on disk. */
-static int take_sighup(void)
-{
-	sigset_t set;
-
-	if (sigemptyset(&set) < 0 || sigaddset(&set, SIGHUP) < 0 ||
-	    sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -errno;
-	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-
-	return fd < 0 ? -errno : fd;
-}
-
 int main(int argc, char **argv)
 {
-	_cleanup_close_ int signals = take_sighup();
 	_cleanup_(root_done) struct root root = ROOT_INIT;
 	int r = parse(argc, argv);
 
 	(void)signal(SIGIO, SIG_IGN); /* says that a lease is broken (rule 13), and would end us */
 	if (r >= 0)
 		return r;
-	r = signals < 0 ? signals : root_open(NULL, &root);
+	/* SIGTERM and SIGINT just end us: all that is asked is on disk. */
+	r = root_open(NULL, &root);
 	if (r < 0) {
 		(void)log_errno(LOG_ERR, r, "cannot start");
 		return EXIT_FAILURE;
 	}
-	return executor_run(&root, signals);
+	return executor_run(&root);
 }

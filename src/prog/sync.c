@@ -131,9 +131,9 @@ int pass_exit_code(const struct pass *p)
 	if (p->plan.directory == PLAN_DIRECTORY_REFUSED || o->directory_error || o->sync_error ||
 	    outcome_count(o, CHANGE_FAILED) > 0 || outcome_count(o, CHANGE_MOVED) > 0)
 		return 1;
-	/* An image whose server cannot be asked, with nothing to hold back, is in order (EDGES). */
 	if (p->config.not_known)
 		return 1;
+	/* An image whose server cannot be asked, with nothing to hold back, is in order (EDGES). */
 	if (p->plan.not_known) {
 		for (size_t i = 0; i < p->plan.n_links; i++)
 			if (p->plan.links[i].action == LINK_HOLD)
@@ -144,61 +144,4 @@ int pass_exit_code(const struct pass *p)
 	if (plan_found(&p->plan, FINDING_UNTRUSTED_ENTRY))
 		return 5;
 	return strv_len(p->plan.missed) > 0 ? 4 : 0;
-}
-
-void units_done(struct units *u)
-{
-	for (size_t i = 0; i < u->n; i++) {
-		unit_facts_done(&u->items[i].unit);
-		owed_done(&u->items[i].owed);
-	}
-	free(u->items);
-	free(u->set);
-	*u = (struct units){0};
-}
-
-static int look_at_unit(const struct root *r, const struct snapshot *s, const char *name,
-			struct unit_manager *manager, struct units *u)
-{
-	struct unit_owed *at = &u->items[u->n];
-	int k;
-
-	if (manager) {
-		k = unit_read(manager, name, &at->unit);
-	} else {
-		at->unit = (struct unit_facts){.state = UNIT_NO_MANAGER, .name = strdup(name)};
-		k = at->unit.name ? 0 : -ENOMEM;
-	}
-	if (k < 0)
-		return k;
-	u->n++;
-	k = state_read_unit(r, &at->unit);
-	return k < 0 ? k : owed_decide(&at->unit, s, u->set, &at->owed);
-}
-
-int units_look(const struct root *r, const struct config *c, const struct snapshot *s,
-	       struct unit_manager *manager, struct units *ret)
-{
-	struct units u = {0};
-	int k = loaded_set_make(s, &u.set);
-
-	if (k >= 0) {
-		u.items = calloc(strv_len(c->units) + 1, sizeof(*u.items));
-		k = u.items ? 0 : -ENOMEM;
-	}
-	for (char **name = c->units; k >= 0 && name && *name; name++)
-		k = look_at_unit(r, s, *name, manager, &u);
-	if (k < 0)
-		units_done(&u);
-	else
-		*ret = u;
-	return k;
-}
-
-bool units_owed(const struct units *u)
-{
-	for (size_t i = 0; i < u->n; i++)
-		if (owed_is(&u->items[i].owed))
-			return true;
-	return false;
 }

@@ -9,12 +9,10 @@
 
 #include "base/macro.h"
 #include "core/config.h"
-#include "core/loaded.h"
 #include "core/outcome.h"
 #include "core/plan.h"
 #include "sys/fs.h"
 #include "sys/observe.h"
-#include "sys/unit.h"
 
 struct pass {
 	struct config config;
@@ -48,22 +46,3 @@ int pass_run(const struct root *r, struct observer *o, struct pass *ret) _must_c
  * failed or not known; 5 vSMTP would load what others control; 4 a plugin that had a link has none.
  */
 int pass_exit_code(const struct pass *p) _nonnull_all_;
-
-/* The units of the server and what each is owed. */
-struct unit_owed {
-	struct unit_facts unit;
-	struct owed owed;
-};
-
-struct units {
-	struct unit_owed *items;
-	size_t n;
-	char *set; /* the loaded set of now */
-};
-
-void units_done(struct units *u);
-/* `s` must be full, as it is now (after a pass: projected). manager NULL: none. 0 or -errno. */
-int units_look(const struct root *r, const struct config *c, const struct snapshot *s,
-	       struct unit_manager *manager, struct units *ret) _must_check_ _nonnull_(1, 2, 3, 5);
-/* Is a reload owed to any of them? */
-bool units_owed(const struct units *u) _nonnull_all_;

@@ -5,6 +5,8 @@
 #include "base/str.h"
 #include "core/wording.h"
 #include "prog/log.h"
+#include "sys/asked.h"
+#include "sys/booted.h"
 #include "sys/state.h"
 
 #define MANAGER_TIMEOUT_USEC (10 * USEC_PER_SEC)
@@ -15,9 +17,9 @@ static const struct verb verbs[] = {
 	{"plan", "", 0, 0, 0, "what a pass would do", verb_plan},
 	{"sync", "", 0, 0,
 	 CTL_DRY_RUN | CTL_NO_RELOAD | CTL_FORBID_RELOAD | CTL_HOLD | CTL_PLAN | CTL_START_OF |
-		 CTL_TIME_LIMIT,
+		 CTL_TIME_LIMIT | CTL_WAIT | CTL_WAIT_LIMIT,
 	 "make the links right, and ask for the reload that is owed", verb_sync},
-	{"reload", "", 0, 0, CTL_FORCE | CTL_HOOK | CTL_TIME_LIMIT,
+	{"reload", "", 0, 0, CTL_FORCE | CTL_HOOK | CTL_TIME_LIMIT | CTL_WAIT | CTL_WAIT_LIMIT,
 	 "sync, bring an owed reload about and wait for it", verb_reload},
 	{"why", "NAME|FILE", 1, 1, 0, "each gate, passed or failed, and what to do", verb_why},
 	{"verify", "FILE...", 1, SIZE_MAX, CTL_FOR, "would these files be accepted", verb_verify},
@@ -43,16 +45,19 @@ void ctl_connect(struct ctl *c)
 {
 	int r;
 
-	if (c->manager || !root_is_host(&c->root))
+	if (c->manager || c->manager_error || !booted(&c->root))
 		return;
 	r = unit_manager_open(MANAGER_TIMEOUT_USEC, &c->manager);
-	c->manager_error = r < 0 && r != -ENOTCONN ? r : 0;
+	c->manager_error = MIN(r, 0);
 }
 
 int ctl_units(struct ctl *c, const struct pass *p, struct units *ret)
 {
+	struct units_source from;
+
 	ctl_connect(c);
-	return units_look(&c->root, &p->config, &p->seen, c->manager, ret);
+	from = (struct units_source){.manager = c->manager, .error = c->manager_error};
+	return units_look(&c->root, p, &from, ret);
 }
 
 int ctl_say_remarks(const struct pass *p)
@@ -311,7 +316,7 @@ void ctl_doc_trouble(struct ctl *c, struct doc *d, const struct pass *p)
 	doc_remarks(d, p);
 }
 
-int ctl_doc_units(struct doc *d, const struct units *u)
+int ctl_doc_units(struct doc *d, const struct pass *p, const struct units *u)
 {
 	static const char *const states[UNIT_STATE_MAX] = {
 		[UNIT_NO_MANAGER] = "no-manager", [UNIT_MISSING] = "missing",
@@ -319,26 +324,28 @@ int ctl_doc_units(struct doc *d, const struct units *u)
 		[UNIT_CHANGING] = "changing",     [UNIT_UNKNOWN] = "unknown",
 	};
 	static const char *const whys[OWED_WHY_MAX] = {
-		[OWED_NOTHING] = "nothing",         [OWED_NOT_RUNNING] = "not-running",
-		[OWED_NOT_KNOWN] = "not-known",     [OWED_FORBIDDEN] = "forbidden",
-		[OWED_SET_CHANGED] = "set-changed", [OWED_NEWER] = "newer",
-		[OWED_REQUESTED] = "requested",
+		[OWED_NOTHING] = "nothing",     [OWED_NOT_RUNNING] = "not-running",
+		[OWED_NOT_KNOWN] = "not-known", [OWED_SET_CHANGED] = "set-changed",
+		[OWED_NEWER] = "newer",         [OWED_REQUESTED] = "requested",
 	};
 	struct json_object *units = doc_array(d, d->top, "units");
 
 	for (size_t i = 0; i < u->n; i++) {
-		const struct unit_owed *at = &u->items[i];
+		const struct unit_next *at = &u->items[i];
+		const struct decide_facts f = units_facts(u, p, i);
 		struct json_object *o = doc_item(d, units);
 		_cleanup_free_ char *words = NULL;
-		int r = wording_owed(&at->unit, &at->owed, &words);
+		int r = wording_decision(&f, &at->next, &words);
 
 		if (r < 0)
 			return r;
 		doc_name(d, o, "name", at->unit.name);
 		doc_words(d, o, "state", states[at->unit.state]);
 		doc_name(d, o, "sub-state", at->unit.sub_state);
-		doc_truth(d, o, "owed", owed_is(&at->owed));
-		doc_words(d, o, "why", whys[at->owed.why]);
+		doc_truth(d, o, "owed", owed_is(&at->next.owed));
+		doc_words(d, o, "why", whys[at->next.owed.why]);
+		doc_words(d, o, "next", decide_what_to_string(at->next.what));
+		doc_words(d, o, "reason", decide_why_to_string(at->next.why));
 		doc_words(d, o, "text", words);
 	}
 	return 0;

@@ -6,13 +6,12 @@
 #include "base/str.h"
 #include "core/wording.h"
 #include "prog/log.h"
-#include "sys/state.h"
-
-#include <time.h>
+#include "sys/asked.h"
+#include "sys/booted.h"
+#include "sys/clock.h"
 
 #define CALL_LIMIT_USEC (5 * USEC_PER_SEC)
-#define LAST_WORD_LOOKS 5000
-#define LAST_WORD_STEP_NSEC 2000000L
+#define LAST_WORD_USEC (10 * USEC_PER_SEC)
 
 /* By the stream, not as a message: the journal knows whose stream it is, while of a process that is
  * gone it cannot tell the unit any more. */
@@ -24,26 +23,34 @@ static void say_refused(const char *unit, const char *reason)
 		      priority, unit, reason);
 }
 
+/* Until the unit is not changing any more, hearing of it from the manager. */
+static void await_end(struct unit_manager *m, const char *unit)
+{
+	uint64_t deadline = clock_usec(CLOCK_MONOTONIC) + LAST_WORD_USEC;
+	int r = unit_subscribe(m);
+
+	while (r >= 0 && clock_usec(CLOCK_MONOTONIC) < deadline) {
+		_cleanup_(unit_facts_done) struct unit_facts u = {0};
+
+		r = unit_read(m, unit, &u);
+		if (r >= 0 && u.state != UNIT_CHANGING)
+			return;
+		if (r >= 0)
+			r = unit_wait(m, -1, deadline);
+	}
+}
+
 /* The manager has lines of its own to say when the reload fails. The reason is to stand below them,
  * so one of us stays until the job is over, and says it again. */
 static void say_last(const char *unit, const char *reason)
 {
-	const struct timespec step = {.tv_nsec = LAST_WORD_STEP_NSEC};
 	struct unit_manager *m = NULL;
-	bool over = false;
 
 	if (fork() != 0)
 		return;
 	if (unit_manager_open(CALL_LIMIT_USEC, &m) < 0)
 		_exit(CTL_FAILED);
-	for (unsigned i = 0; i < LAST_WORD_LOOKS && !over; i++) {
-		struct unit_facts u = {0};
-
-		over = unit_read(m, unit, &u) < 0 || u.state != UNIT_CHANGING;
-		unit_facts_done(&u);
-		if (!over)
-			(void)nanosleep(&step, NULL);
-	}
+	await_end(m, unit);
 	say_refused(unit, reason);
 	_exit(CTL_DONE);
 }
@@ -57,62 +64,106 @@ static int refuse(const struct ctl *c, const struct unit_facts *u, const char *r
 	return CTL_FAILED;
 }
 
-/* Links right, and a restart neither certain to fail nor somebody else's: 0, else refused. */
-static int sync_and_check(struct ctl *c, const struct unit_facts *u)
+static int log_changes(const struct pass *p)
 {
-	_cleanup_(pass_done) struct pass p = {0};
-	_cleanup_free_ char *reason = NULL;
-	enum refusal refusal;
-	int r = pass_run(&c->root, c->observer, &p);
-
-	if (r < 0)
-		return refuse(c, u, strerror(-r));
-	for (size_t i = 0; i < p.outcome.n_changes; i++) {
+	for (size_t i = 0; i < p->outcome.n_changes; i++) {
 		_cleanup_free_ char *text = NULL;
+		int r = wording_change(&p->outcome.changes[i], p->config.links, &text);
 
-		r = wording_change(&p.outcome.changes[i], p.config.links, &text);
 		if (r < 0)
 			return r;
 		log_msg(LOG_NOTICE, "%s", text);
 	}
-	if (!strv_has(p.config.units, c->unit))
-		return refuse(c, u, "Unit= does not name this unit");
-	refusal = refusal_find(&p.config, &p.seen, &p.plan);
-	if (refusal == REFUSAL_NONE)
-		return ctl_say_trouble(&p);
-	r = wording_refusal(&p.config, &p.seen, &p.plan, refusal, &reason);
+	return 0;
+}
+
+static bool is_configured(const struct config *c, const struct unit_facts *u)
+{
+	for (char **name = c->units; name && *name; name++)
+		if (unit_facts_is_called(u, *name))
+			return true;
+	return false;
+}
+
+/* decide() on the unit as if the request lay there already. 0: it may go on to a restart, else it
+ * is refused. */
+static int check(const struct ctl *c, const struct unit_facts *u, const struct pass *p,
+		 const struct request *q)
+{
+	_cleanup_(decision_done) struct decision d = {0};
+	_cleanup_free_ char *set = NULL, *reason = NULL;
+	struct request copy = *q;
+	const struct requests requests = {.items = &copy, .n = 1};
+	const struct starts starts = {0};
+	uint64_t now = clock_usec(CLOCK_BOOTTIME);
+	int r = loaded_set_make(&p->seen, &set);
+
+	if (r >= 0)
+		r = decide(&(struct decide_facts){.config = &p->config,
+						  .seen = &p->seen,
+						  .plan = &p->plan,
+						  .set = set,
+						  .unit = u,
+						  .requests = &requests,
+						  .starts = &starts,
+						  .now_usec = now},
+			   &d);
+	if (r < 0 || d.what != DECIDE_REFUSE)
+		return r;
+	r = wording_refusal(&p->config, &p->seen, &p->plan, d.why, &reason);
 	return r < 0 ? r : refuse(c, u, reason);
 }
 
-/* The request is a fact on disk before anybody is asked to look for it. One that nobody could be
- * asked about is taken back: a restart that comes later, by surprise, was refused now. */
-static int request(struct ctl *c, const struct unit_facts *u)
+/* Links right, and a restart neither certain to fail nor somebody else's: 0, else refused. */
+static int sync_and_check(struct ctl *c, const struct unit_facts *u, const struct request *q)
 {
-	_cleanup_(unit_facts_done) struct unit_facts asked = {0};
-	int r = state_request_reload(&c->root, c->unit);
+	_cleanup_(pass_done) struct pass p = {0};
+	int r = pass_run(&c->root, c->observer, &p);
 
-	if (r >= 0)
-		r = unit_ask_executor(c->manager);
-	if (r >= 0) {
-		/* By the stream, as say_refused() does. */
-		printf("%s: to be restarted when this reload is over\n", c->unit);
-		return CTL_DONE;
+	if (r < 0)
+		return refuse(c, u, strerror(-r));
+	r = log_changes(&p);
+	if (r < 0)
+		return r;
+	if (!is_configured(&p.config, u))
+		return refuse(c, u, "Unit= does not name this unit");
+	r = check(c, u, &p, q);
+	return r == 0 ? ctl_say_trouble(&p) : r;
+}
+
+/* The request is a fact on disk; the executor hears of it, and waits for the end of this job. One
+ * that nobody will hear of is taken back: a restart that comes later, by surprise, was refused now.
+ */
+static int request(struct ctl *c, const struct unit_facts *u, const struct request *q)
+{
+	_cleanup_free_ char *name = NULL;
+	int r = asked_ask(&c->root, q, &name), started;
+
+	if (r < 0)
+		return refuse(c, u, strerror(-r));
+	(void)!unit_start(c->manager, UNIT_ASKED);
+	started = unit_start(c->manager, UNIT_EXECUTOR);
+	if (started < 0 && name && asked_executor_pid(&c->root) == 0) {
+		(void)!asked_remove(&c->root, name);
+		return refuse(c, u, UNIT_EXECUTOR " cannot be started");
 	}
-	if (str_replace(&asked.name, c->unit) >= 0 && state_read_unit(&c->root, &asked) >= 0)
-		(void)!state_serve_request(&c->root, c->unit, asked.request_nsec);
-	return refuse(c, u, strerror(-r));
+	/* By the stream, as say_refused() does. */
+	printf("%s: to be restarted when this reload is over\n", c->unit);
+	return CTL_DONE;
 }
 
 int ctl_reload_hook(struct ctl *c)
 {
 	_cleanup_(unit_facts_done) struct unit_facts u = {0};
+	struct request q = {.kind = REQUEST_RELOAD};
+	char none[] = "";
 	int r;
 
+	if (!booted(&c->root))
+		return refuse(c, NULL, "no service manager");
 	ctl_connect(c);
 	if (!c->manager)
-		return refuse(c, NULL,
-			      c->manager_error ? strerror(-c->manager_error)
-					       : "no service manager");
+		return refuse(c, NULL, strerror(-c->manager_error));
 	r = unit_read(c->manager, c->unit, &u);
 	if (r < 0)
 		return r;
@@ -121,8 +172,11 @@ int ctl_reload_hook(struct ctl *c)
 	/* Rule 19: a drop-in appends. The unit's own has done the work by now. */
 	if (u.own_reload)
 		return CTL_DONE;
-	if (u.state != UNIT_ACTIVE && u.state != UNIT_CHANGING)
+	if ((u.state != UNIT_ACTIVE && u.state != UNIT_CHANGING) || !u.invocation)
 		return refuse(c, NULL, "it does not run");
-	r = sync_and_check(c, &u);
-	return r == 0 ? request(c, &u) : r;
+	q.unit = u.names ? u.names[0] : u.name;
+	q.replaces = u.invocation;
+	q.set = none;
+	r = sync_and_check(c, &u, &q);
+	return r == 0 ? request(c, &u, &q) : r;
 }

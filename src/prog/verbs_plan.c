@@ -67,12 +67,13 @@ static int add_row(struct table *t, const struct pass *p, const struct plan_link
 	return r;
 }
 
-static int print_units(const struct units *u)
+static int print_units(const struct pass *p, const struct units *u)
 {
 	for (size_t i = 0; i < u->n; i++) {
-		const struct unit_owed *at = &u->items[i];
+		const struct unit_next *at = &u->items[i];
+		const struct decide_facts f = units_facts(u, p, i);
 		_cleanup_free_ char *words = NULL, *name = str_escape(at->unit.name);
-		int r = wording_owed(&at->unit, &at->owed, &words);
+		int r = wording_decision(&f, &at->next, &words);
 
 		if (r < 0 || !name)
 			return -ENOMEM;
@@ -113,7 +114,7 @@ static int print_plan(struct ctl *c, const struct pass *p, const struct units *u
 	if (r >= 0 && ctl_pending(p) == 0)
 		printf("nothing to change\n");
 	if (r >= 0)
-		r = print_units(u);
+		r = print_units(p, u);
 	if (r >= 0)
 		printf("%sfingerprint %016" PRIx64 "%s\n", output_colour(&c->output, COLOUR_DIM),
 		       fingerprint, output_plain(&c->output));
@@ -158,7 +159,7 @@ static int doc_plan(struct ctl *c, const struct pass *p, const struct units *u,
 		if (is_change(&p->plan.links[i]))
 			doc_link(&d, doc_item(&d, links), p, &p->plan.links[i]);
 	ctl_doc_server(&d, p);
-	r = ctl_doc_units(&d, u);
+	r = ctl_doc_units(&d, p, u);
 	if (r < 0)
 		return r;
 	ctl_doc_trouble(c, &d, p);

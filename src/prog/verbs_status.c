@@ -23,6 +23,7 @@ struct status {
 	int lock_error;
 	char *lock_path;       /* if only the daemon's word is known */
 	uint64_t waiting_usec; /* since when the daemon waits for it, 0: it does not */
+	char *nobody;          /* answers: why, or NULL */
 	char **unseen;
 };
 
@@ -33,6 +34,7 @@ static void status_done(struct status *s)
 	free(s->daemon_text);
 	free(s->last_reload);
 	free(s->lock_path);
+	free(s->nobody);
 	strv_free(s->unseen);
 }
 
@@ -128,6 +130,8 @@ static int status_look(struct ctl *c, struct status *s)
 	if (r >= 0)
 		r = ctl_units(c, &s->pass, &s->units);
 	if (r >= 0)
+		r = ctl_nobody_answers(c, &s->nobody);
+	if (r >= 0)
 		r = read_texts(c, s);
 	if (r < 0)
 		return r;
@@ -136,6 +140,21 @@ static int status_look(struct ctl *c, struct status *s)
 }
 
 /* ---- the first line ---- */
+
+/* If it is left undone, that is the gravest about it. */
+static const char *owed_word(const struct units *u)
+{
+	static const char *const words[DECIDE_WHAT_MAX] = {
+		[DECIDE_REFUSE] = ", and refused",
+		[DECIDE_FORBIDDEN] = ", and forbidden by a policy",
+		[DECIDE_GIVE_UP] = ", and was tried in vain",
+	};
+
+	for (size_t i = 0; i < u->n; i++)
+		if (owed_is(&u->items[i].next.owed) && words[u->items[i].next.what])
+			return words[u->items[i].next.what];
+	return "";
+}
 
 static int headline(struct status *s, enum colour *ret_colour, char **ret)
 {
@@ -148,6 +167,8 @@ static int headline(struct status *s, enum colour *ret_colour, char **ret)
 	if (r < 0)
 		return r;
 	*ret_colour = COLOUR_BAD;
+	if (s->nobody)
+		buf_printf(&b, "NOBODY ANSWERS: %s", s->nobody);
 	for (size_t i = 0; i < p->plan.n_findings; i++) {
 		_cleanup_free_ char *text = NULL;
 
@@ -175,7 +196,8 @@ static int headline(struct status *s, enum colour *ret_colour, char **ret)
 		buf_printf(&b, "%zu change%s to be made (vsmtp-pluginctl plan shows %s)", pending,
 			   pending == 1 ? " is" : "s are", pending == 1 ? "it" : "them");
 	if (units_owed(&s->units))
-		buf_printf(&b, "%sa reload is owed", b.len > 0 ? "; " : "links are right; ");
+		buf_printf(&b, "%sa reload is owed%s", b.len > 0 ? "; " : "links are right; ",
+			   owed_word(&s->units));
 	if (b.len == 0) {
 		*ret_colour = COLOUR_GOOD;
 		buf_add(&b, "in sync");
@@ -213,21 +235,23 @@ static void add_time(struct buf *b, uint64_t usec)
 		buf_printf(b, " since %s", text);
 }
 
-static int unit_words(const struct unit_owed *u, char **ret)
+static int unit_words(const struct status *s, size_t i, char **ret)
 {
+	const struct unit_facts *u = &s->units.items[i].unit;
+	const struct decide_facts f = units_facts(&s->units, &s->pass, i);
 	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_free_ char *owed = NULL;
-	int r = wording_owed(&u->unit, &u->owed, &owed);
+	_cleanup_free_ char *next = NULL;
+	int r = wording_decision(&f, &s->units.items[i].next, &next);
 
 	if (r < 0)
 		return r;
-	buf_escape(&b, u->unit.name);
-	if (u->unit.sub_state) {
+	buf_escape(&b, u->name);
+	if (u->sub_state) {
 		buf_add(&b, " ");
-		buf_escape(&b, u->unit.sub_state);
-		add_time(&b, u->unit.start_usec);
+		buf_escape(&b, u->sub_state);
+		add_time(&b, u->start_usec);
 	}
-	buf_printf(&b, ": %s", owed);
+	buf_printf(&b, ": %s", next);
 	return buf_take(&b, ret);
 }
 
@@ -305,7 +329,7 @@ static int print_facts(struct ctl *c, const struct status *s)
 	for (size_t i = 0; i < s->units.n; i++) {
 		_cleanup_free_ char *unit = NULL;
 
-		r = unit_words(&s->units.items[i], &unit);
+		r = unit_words(s, i, &unit);
 		if (r < 0)
 			return r;
 		output_field(&c->output, "Unit", unit);
@@ -358,10 +382,11 @@ static int doc_status(struct ctl *c, struct status *s)
 	doc_number(&d, o, "not-linked", (int64_t)s->not_linked);
 	doc_number(&d, o, "foreign", (int64_t)s->foreign);
 	doc_number(&d, o, "pending", (int64_t)ctl_pending(&s->pass));
-	r = ctl_doc_units(&d, &s->units);
+	r = ctl_doc_units(&d, &s->pass, &s->units);
 	if (r < 0)
 		return r;
 	doc_truth(&d, d.top, "owed", units_owed(&s->units));
+	doc_words(&d, d.top, "nobody-answers", s->nobody);
 	doc_words(&d, d.top, "last-reload", s->last_reload);
 	o = doc_object(&d, d.top, "daemon");
 	doc_number(&d, o, "pid", s->daemon);

@@ -2,6 +2,7 @@
 #include "sys/fs.h"
 
 #include "base/str.h"
+#include "sys/booted.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -27,6 +28,7 @@ int root_open(const char *dir, struct root *ret)
 		free(r.prefix);
 		return -e;
 	}
+	r.run_is_foreign = root_is_host(&r) && booted_run_is_foreign();
 	*ret = r;
 	return 0;
 }
@@ -240,6 +242,8 @@ int fs_write(const struct root *r, const char *path, const char *text, mode_t mo
 	char temporary[NAME_MAX + 1];
 	int k;
 
+	if (r->run_is_foreign && str_after(path, "/run/"))
+		return -EROFS;
 	if (dir < 0)
 		return dir;
 	if (snprintf(temporary, sizeof(temporary), ".%.200s.%d", base, (int)getpid()) < 0)

@@ -14,6 +14,8 @@
 struct root {
 	int fd;       /* O_PATH, the top of the tree */
 	char *prefix; /* absolute path of it on the host, NULL for the host itself */
+	/* Its /run is that of another root's process 1, mounted here: nothing is written there. */
+	bool run_is_foreign;
 };
 
 #define ROOT_INIT ((struct root){.fd = -EBADF})

@@ -13,17 +13,17 @@
 #include <time.h>
 
 #define NAMES STATE_VAR_DIR "/names"
-#define REQUEST STATE_RUN_DIR "/reload-requested"
 #define GENERATION STATE_RUN_DIR "/generation"
 #define FILE_MAX_BYTES ((size_t)64 * 1024 * 1024)
 
 int state_prepare(const struct root *r)
 {
 	static const char *const directories[] = {
-		"/run", STATE_RUN_DIR, "/var", "/var/lib", STATE_VAR_DIR,
+		"/var", "/var/lib", STATE_VAR_DIR, "/run", STATE_RUN_DIR,
 	};
+	size_t n = ELEMENTSOF(directories) - (r->run_is_foreign ? 2 : 0);
 
-	for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+	for (size_t i = 0; i < n; i++) {
 		_cleanup_close_ int fd = root_open_path(r, directories[i], O_PATH | O_DIRECTORY);
 		int k = fd >= 0 ? 0 : fs_mkdir(r, directories[i]);
 
@@ -58,7 +58,8 @@ static bool is_told_to_end(void)
 
 int state_lock(const struct root *r, uint64_t limit_usec, struct lock_holder *ret_holder)
 {
-	_cleanup_close_ int dir = root_open_path(r, STATE_RUN_DIR, O_PATH | O_DIRECTORY);
+	_cleanup_close_ int dir = root_open_path(
+		r, r->run_is_foreign ? STATE_VAR_DIR : STATE_RUN_DIR, O_PATH | O_DIRECTORY);
 	_cleanup_close_ int fd = -EBADF;
 	uint64_t end = clock_usec(CLOCK_MONOTONIC) + limit_usec;
 	struct timespec step = {.tv_nsec = 500 * 1000};
@@ -225,29 +226,7 @@ int state_write_names(const struct root *r, const struct remembered_names *n, en
 	return k < 0 ? k : fs_write(r, NAMES, text, 0644, how);
 }
 
-static int unit_path(const char *what, const char *unit, char **ret)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	if (strchr(unit, '/'))
-		return -EINVAL;
-	buf_printf(&b, STATE_RUN_DIR "/%s-%s", what, unit);
-	return buf_take(&b, ret);
-}
-
-/* The first line is the invocation, the rest the set. */
-static int split_record(const char *text, struct unit_facts *u)
-{
-	const char *id = str_after(text, "invocation "), *end = id ? strchr(id, '\n') : NULL;
-
-	if (!end)
-		return 0;
-	free(u->record_invocation);
-	u->record_invocation = strndup(id, (size_t)(end - id));
-	return u->record_invocation ? str_replace(&u->record, end + 1) : -ENOMEM;
-}
-
-/* A number (a time in nanoseconds), 0 if there is none. */
+/* 0 if there is none. */
 static int64_t read_number(const struct root *r, const char *path)
 {
 	_cleanup_free_ char *text = NULL;
@@ -261,70 +240,6 @@ static int write_number(const struct root *r, const char *path, int64_t number)
 
 	(void)snprintf(text, sizeof(text), "%" PRId64 "\n", number);
 	return fs_write(r, path, text, 0644, FS_WRITE_VOLATILE);
-}
-
-int state_read_unit(const struct root *r, struct unit_facts *u)
-{
-	_cleanup_free_ char *path = NULL, *served = NULL, *record = NULL, *requested = NULL;
-	int k = unit_path("loaded", u->name, &path);
-
-	if (k >= 0 && fs_read(r, path, FILE_MAX_BYTES, &record, NULL) >= 0)
-		k = split_record(record, u);
-	if (k == -ENOMEM)
-		return k;
-	k = state_read_text(r, STATE_FILE_FORBIDDEN, &u->forbidden);
-	if (k == -ENOMEM)
-		return k;
-	u->request_nsec = read_number(r, REQUEST);
-	k = unit_path("requested", u->name, &requested);
-	if (k >= 0) {
-		int64_t of_unit = read_number(r, requested);
-
-		u->request_waits = u->request_nsec > of_unit;
-		u->request_nsec = MAX(u->request_nsec, of_unit);
-	}
-	if (k >= 0)
-		k = unit_path("served", u->name, &served);
-	if (k >= 0 && read_number(r, served) >= u->request_nsec)
-		u->request_nsec = 0;
-	return k == -ENOMEM ? k : 0;
-}
-
-int state_record_loaded(const struct root *r, const char *unit, const char *invocation,
-			const char *set)
-{
-	_cleanup_free_ char *path = NULL, *text = NULL;
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	int k = unit_path("loaded", unit, &path);
-
-	if (k < 0)
-		return k;
-	buf_printf(&b, "invocation %s\n", invocation);
-	buf_add(&b, set);
-	k = buf_take(&b, &text);
-	return k < 0 ? k : fs_write(r, path, text, 0644, FS_WRITE_VOLATILE);
-}
-
-int state_request_reload(const struct root *r, const char *unit)
-{
-	_cleanup_free_ char *path = NULL;
-	struct timespec now;
-	int k = unit ? unit_path("requested", unit, &path) : 0;
-
-	if (k < 0)
-		return k;
-	if (clock_gettime(CLOCK_REALTIME, &now) < 0)
-		return -errno;
-	return write_number(r, unit ? path : REQUEST,
-			    (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
-}
-
-int state_serve_request(const struct root *r, const char *unit, int64_t request_nsec)
-{
-	_cleanup_free_ char *path = NULL;
-	int k = unit_path("served", unit, &path);
-
-	return k < 0 ? k : write_number(r, path, request_nsec);
 }
 
 int state_count_change(const struct root *r)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the kit keeps outside the links directory: the lock, the records of loaded sets, a person's
- * request for a reload, the last reload's result and the daemon's status (all in the run directory,
- * gone with a reboot, which loads everything anew), and the names that plugins had (state
- * directory).
+/* What the kit keeps outside the links directory: the lock, the last reload's result, the daemon's
+ * status (in the run directory, gone with a reboot), and the names that plugins had (state
+ * directory). What is remembered of units is in sys/record, what is asked for in sys/asked.
  *
  * Knows: those files' places and form. Must not know: what any of them leads to. Owns: nothing. */
 
@@ -15,8 +14,8 @@
 #define STATE_RUN_DIR "/run/vsmtp-plugind"
 #define STATE_VAR_DIR "/var/lib/vsmtp-plugind"
 
-/* Makes the run directory (and with --root what leads to it) if it is not there; the state
- * directory likewise. 0 or -errno. */
+/* Makes the run directory (and with --root what leads to it) if it is not there and may be ours;
+ * the state directory likewise. 0 or -errno. */
 int state_prepare(const struct root *r) _must_check_ _nonnull_all_;
 
 /* Who holds a lock: pid 0 if that is not known. */
@@ -45,20 +44,6 @@ int state_read_names_of(const struct root *r, char *const *keys, struct remember
 int state_write_names(const struct root *r, const struct remembered_names *n, enum fs_write how)
 	_must_check_ _nonnull_all_;
 
-/* Fills u->record, u->record_invocation, u->request_nsec for u->name. 0 or -ENOMEM. */
-int state_read_unit(const struct root *r, struct unit_facts *u) _must_check_ _nonnull_all_;
-/* Records the loaded set of the start `invocation` of a unit. 0 or -errno. */
-int state_record_loaded(const struct root *r, const char *unit, const char *invocation,
-			const char *set) _must_check_ _nonnull_all_;
-
-/* A person wants a reload of that unit, or of all and waits for it (NULL), even if nothing is owed:
- * served once the server has started later than this. 0 or -errno. */
-int state_request_reload(const struct root *r, const char *unit) _must_check_ _nonnull_(1);
-/* The request made at request_nsec is served for this unit though it was not started anew: it has
- * reloaded itself. 0 or -errno. */
-int state_serve_request(const struct root *r, const char *unit, int64_t request_nsec)
-	_must_check_ _nonnull_all_;
-
 /* Links have changed: the file "generation" holds a number that grows, for anybody's path unit. The
  * caller holds the lock. 0 or -errno. */
 int state_count_change(const struct root *r) _must_check_ _nonnull_all_;
@@ -79,5 +64,4 @@ int state_write_text(const struct root *r, const char *file, const char *text)
 int state_read_text(const struct root *r, const char *file, char **ret) _must_check_ _nonnull_all_;
 #define STATE_FILE_STATUS "status"
 #define STATE_FILE_LAST_RELOAD "last-reload"
-#define STATE_FILE_FORBIDDEN "reload-forbidden" /* a loaded set; empty: nothing */
 #define STATE_FILE_NEW_DIRECTORY "new-directory"

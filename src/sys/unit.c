@@ -2,10 +2,12 @@
 #include "sys/unit.h"
 
 #include "base/str.h"
+#include "sys/clock.h"
 #include "sys/unit_bus.h"
 
 #define UNIT_INTERFACE MANAGER ".Unit"
 #define SERVICE_INTERFACE MANAGER ".Service"
+#define OPEN_STEP_USEC (50 * USEC_PER_MSEC)
 
 DEFINE_CLEANUP(struct unit_manager *, unit_manager_close);
 
@@ -14,14 +16,17 @@ struct unit_manager *unit_manager_close(struct unit_manager *m)
 	if (!m)
 		return NULL;
 	sd_bus_slot_unref(m->removed_slot);
+	sd_bus_slot_unref(m->changed_slot);
 	/* Not flushed: nothing that was sent is unanswered but what we gave up. */
 	sd_bus_close_unref(m->bus);
+	strv_free(m->paths);
+	free(m->job);
 	free(m->job_result);
 	free(m);
 	return NULL;
 }
 
-int unit_manager_open(uint64_t timeout_usec, struct unit_manager **ret)
+static int open_once(uint64_t timeout_usec, struct unit_manager **ret)
 {
 	_cleanup_(unit_manager_closep) struct unit_manager *m = calloc(1, sizeof(*m));
 	int r;
@@ -38,6 +43,19 @@ int unit_manager_open(uint64_t timeout_usec, struct unit_manager **ret)
 	return 0;
 }
 
+int unit_manager_open(uint64_t timeout_usec, struct unit_manager **ret)
+{
+	const struct timespec step = clock_timespec(OPEN_STEP_USEC);
+	uint64_t deadline = unit_bus_deadline(timeout_usec);
+	int r = open_once(timeout_usec, ret);
+
+	while (r < 0 && r != -ENOMEM && clock_usec(CLOCK_MONOTONIC) < deadline) {
+		(void)nanosleep(&step, NULL);
+		r = open_once(timeout_usec, ret);
+	}
+	return r;
+}
+
 /* ---- properties ---- */
 
 struct raw {
@@ -45,8 +63,12 @@ struct raw {
 	char *active;
 	char *sub;
 	char *invocation;
+	char *id;
+	char **names;
 	uint64_t start_usec;
+	uint64_t start_limit_usec;
 	uint32_t main_pid;
+	uint32_t job;
 	bool own_reload;
 };
 
@@ -56,6 +78,8 @@ static void raw_done(struct raw *w)
 	free(w->active);
 	free(w->sub);
 	free(w->invocation);
+	free(w->id);
+	strv_free(w->names);
 	*w = (struct raw){0};
 }
 
@@ -122,6 +146,27 @@ static int read_reload(sd_bus_message *v, bool *ret)
 	return 0;
 }
 
+static int read_names(sd_bus_message *v, char ***ret)
+{
+	_cleanup_strv_ char **names = NULL;
+	const char *name;
+	int r = sd_bus_message_enter_container(v, 'v', "as");
+
+	if (r >= 0)
+		r = sd_bus_message_enter_container(v, 'a', "s");
+	while (r >= 0 && (r = sd_bus_message_read_basic(v, 's', &name)) > 0)
+		r = strv_add(&names, name);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(v);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(v);
+	if (r < 0)
+		return r;
+	strv_free(*ret);
+	*ret = TAKE_PTR(names);
+	return 0;
+}
+
 static int read_property(sd_bus_message *v, const char *name, struct raw *w)
 {
 	if (str_eq(name, "LoadState"))
@@ -134,6 +179,14 @@ static int read_property(sd_bus_message *v, const char *name, struct raw *w)
 		return read_invocation(v, &w->invocation);
 	if (str_eq(name, "ExecMainStartTimestamp"))
 		return sd_bus_message_read(v, "v", "t", &w->start_usec);
+	if (str_eq(name, "Id"))
+		return read_text(v, &w->id);
+	if (str_eq(name, "Names"))
+		return read_names(v, &w->names);
+	if (str_eq(name, "Job"))
+		return sd_bus_message_read(v, "v", "(uo)", &w->job, NULL);
+	if (str_eq(name, "TimeoutStartUSec"))
+		return sd_bus_message_read(v, "v", "t", &w->start_limit_usec);
 	if (str_eq(name, "MainPID"))
 		return sd_bus_message_read(v, "v", "u", &w->main_pid);
 	if (str_eq(name, "ExecReload"))
@@ -208,6 +261,8 @@ static int read_raw(struct unit_manager *m, const char *name, struct raw *w)
 
 	if (r >= 0)
 		r = sd_bus_message_read_basic(reply, 'o', &path);
+	if (r >= 0 && m->changed_slot && !strv_has(m->paths, path))
+		r = strv_add(&m->paths, path);
 	if (r >= 0)
 		r = read_interface(m, path, UNIT_INTERFACE, w);
 	if (r < 0 || state_of(w) == UNIT_MISSING || !str_ends(name, ".service"))
@@ -220,6 +275,17 @@ static int read_raw(struct unit_manager *m, const char *name, struct raw *w)
 		r = read_interface(m, path, UNIT_INTERFACE, &again);
 	if (r >= 0 && !(str_eq(w->invocation, again.invocation) && str_eq(w->active, again.active)))
 		r = str_replace(&w->active, "activating");
+	return r;
+}
+
+/* The Id comes first. */
+static int order_names(const struct raw *w, char ***ret)
+{
+	int r = w->id ? strv_add(ret, w->id) : 0;
+
+	for (char **name = w->names; r >= 0 && name && *name; name++)
+		if (!str_eq(*name, w->id))
+			r = strv_add(ret, *name);
 	return r;
 }
 
@@ -242,8 +308,12 @@ int unit_read(struct unit_manager *m, const char *name, struct unit_facts *ret)
 		u.invocation = TAKE_PTR(w.invocation);
 		u.start_usec = w.start_usec;
 		u.main_pid = (int)w.main_pid;
+		u.start_limit_usec = w.start_limit_usec;
 		u.own_reload = w.own_reload;
+		u.job = w.job != 0;
 		r = describe(&w, &u.sub_state);
+		if (r >= 0)
+			r = order_names(&w, &u.names);
 		if (r < 0)
 			return r;
 	}
@@ -266,87 +336,104 @@ int unit_reset_failed(struct unit_manager *m, const char *name)
 static int on_job_removed(sd_bus_message *s, void *userdata, sd_bus_error *error)
 {
 	struct unit_manager *m = userdata;
-	const char *path, *result;
+	const char *path, *name, *result;
+	char *unit = NULL;
 
 	UNUSED(error);
-	if (sd_bus_message_read(s, "uoss", NULL, &path, NULL, &result) < 0)
+	if (sd_bus_message_read(s, "uoss", NULL, &path, &name, &result) < 0)
 		return 0;
 	if (m->job && str_eq(path, m->job) && str_replace(&m->job_result, result) < 0)
 		m->out_of_memory = true;
+	if (sd_bus_path_encode(MANAGER_PATH "/unit", name, &unit) >= 0)
+		m->news = m->news || strv_has(m->paths, unit);
+	free(unit);
 	return 0;
 }
 
-/* The manager sends no signals at all to those who did not ask for them. */
-static int subscribe(struct unit_manager *m)
+static int on_changed(sd_bus_message *s, void *userdata, sd_bus_error *error)
+{
+	struct unit_manager *m = userdata;
+
+	UNUSED(error);
+	m->news = m->news || strv_has(m->paths, sd_bus_message_get_path(s));
+	return 0;
+}
+
+int unit_subscribe(struct unit_manager *m)
 {
 	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	/* On a direct connection no message names its sender. */
+	const char *sender = m->direct ? NULL : MANAGER;
 	int r;
 
 	if (m->subscribed)
 		return 0;
-	/* On a direct connection no message names its sender. */
-	r = sd_bus_match_signal(m->bus, &m->removed_slot, m->direct ? NULL : MANAGER, MANAGER_PATH,
-				MANAGER_INTERFACE, "JobRemoved", on_job_removed, m);
+	r = sd_bus_match_signal(m->bus, &m->removed_slot, sender, MANAGER_PATH, MANAGER_INTERFACE,
+				"JobRemoved", on_job_removed, m);
+	if (r >= 0)
+		r = sd_bus_match_signal(m->bus, &m->changed_slot, sender, NULL,
+					"org.freedesktop.DBus.Properties", "PropertiesChanged",
+					on_changed, m);
 	if (r < 0)
 		return unit_bus_lost(r);
+	/* The manager sends no signals at all to those who did not ask for them. */
 	r = unit_bus_call(m, "Subscribe", (const char *const[]){NULL}, &error, NULL);
 	if (r < 0 && !sd_bus_error_has_name(&error, MANAGER ".AlreadySubscribed")) {
 		m->removed_slot = sd_bus_slot_unref(m->removed_slot);
+		m->changed_slot = sd_bus_slot_unref(m->changed_slot);
 		return r;
 	}
 	m->subscribed = true;
 	return 0;
 }
 
+int unit_wait(struct unit_manager *m, int other, uint64_t deadline_usec)
+{
+	int r = 0;
+
+	while (r == 0 && !m->news)
+		r = unit_bus_step_or(m->bus, other, deadline_usec);
+	m->news = false;
+	return r == -ETIMEDOUT ? 0 : MIN(r, 0);
+}
+
+int unit_ask_job(struct unit_manager *m, const char *name, enum unit_job job)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	const char *path;
+	int r = unit_subscribe(m);
+
+	if (r >= 0)
+		r = unit_bus_call(m, job == UNIT_JOB_RELOAD ? "ReloadUnit" : "TryRestartUnit",
+				  (const char *const[]){name, "replace", NULL}, NULL, &reply);
+	if (r >= 0)
+		r = sd_bus_message_read_basic(reply, 'o', &path);
+	if (r < 0)
+		return r;
+	free(TAKE_PTR(m->job_result));
+	m->out_of_memory = false;
+	return str_replace(&m->job, path);
+}
+
 /* Subscribed since before the job was asked for, so its end cannot have been missed: even a signal
  * that came before the reply is still in the connection's queue, which nothing has taken from
  * since. */
-static int await_job(struct unit_manager *m, const char *job, uint64_t timeout_usec, char **ret)
+int unit_await_job(struct unit_manager *m, uint64_t timeout_usec, char **ret_result)
 {
 	uint64_t deadline = unit_bus_deadline(timeout_usec);
 	int r = 0;
 
-	m->job = job;
-	m->out_of_memory = false;
-	free(TAKE_PTR(m->job_result));
 	while (r >= 0 && !m->job_result)
 		r = m->out_of_memory ? -ENOMEM : unit_bus_step(m->bus, deadline);
-	m->job = NULL;
 	if (r < 0)
 		return r;
-	*ret = TAKE_PTR(m->job_result);
+	free(TAKE_PTR(m->job));
+	*ret_result = TAKE_PTR(m->job_result);
 	return 0;
 }
 
-static int run_job(struct unit_manager *m, const char *member, const char *name,
-		   uint64_t timeout_usec, char **ret_result)
+int unit_start(struct unit_manager *m, const char *name)
 {
-	_cleanup_message_ sd_bus_message *reply = NULL;
-	const char *job;
-	int r = subscribe(m);
-
-	if (r >= 0)
-		r = unit_bus_call(m, member, (const char *const[]){name, "replace", NULL}, NULL,
-				  &reply);
-	if (r >= 0)
-		r = sd_bus_message_read_basic(reply, 'o', &job);
-	return r < 0 ? r : await_job(m, job, timeout_usec, ret_result);
-}
-
-int unit_run_job(struct unit_manager *m, const char *name, enum unit_job job, uint64_t timeout_usec,
-		 char **ret_result)
-{
-	return run_job(m, job == UNIT_JOB_RELOAD ? "ReloadUnit" : "TryRestartUnit", name,
-		       timeout_usec, ret_result);
-}
-
-int unit_ask_executor(struct unit_manager *m)
-{
-	return unit_bus_call(m, "ReloadOrRestartUnit",
-			     (const char *const[]){UNIT_EXECUTOR, "replace", NULL}, NULL, NULL);
-}
-
-int unit_ask_executor_and_wait(struct unit_manager *m, uint64_t timeout_usec, char **ret_result)
-{
-	return run_job(m, "ReloadOrRestartUnit", UNIT_EXECUTOR, timeout_usec, ret_result);
+	return unit_bus_call(m, "StartUnit", (const char *const[]){name, "replace", NULL}, NULL,
+			     NULL);
 }

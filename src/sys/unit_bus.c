@@ -3,6 +3,8 @@
 
 #include "sys/clock.h"
 
+#include <poll.h>
+
 #define PRIVATE_SOCKET "/run/systemd/private"
 
 uint64_t unit_bus_deadline(uint64_t usec)
@@ -12,14 +14,25 @@ uint64_t unit_bus_deadline(uint64_t usec)
 	return usec > UINT64_MAX - now ? UINT64_MAX : now + usec;
 }
 
-/* -ENOTCONN is "there is no manager", said by the opening alone. */
 int unit_bus_lost(int r)
 {
 	return r == -ENOTCONN || r == -EPIPE || r == -ESHUTDOWN ? -ECONNRESET : r;
 }
 
-/* One step of the connection's life: 0 when something may have happened, -ETIMEDOUT. */
-int unit_bus_step(sd_bus *bus, uint64_t deadline)
+/* As sd_bus_wait(3), and beside the connection another descriptor. */
+static int wait_for(sd_bus *bus, int other, uint64_t usec)
+{
+	struct pollfd p[] = {{.fd = sd_bus_get_fd(bus), .events = (short)sd_bus_get_events(bus)},
+			     {.fd = other, .events = POLLIN}};
+	const struct timespec left = clock_timespec(usec);
+	int r = ppoll(p, ELEMENTSOF(p), usec == UINT64_MAX ? NULL : &left, NULL);
+
+	if (r < 0)
+		return errno == EINTR ? 0 : -errno;
+	return p[1].revents != 0;
+}
+
+int unit_bus_step_or(sd_bus *bus, int other, uint64_t deadline)
 {
 	uint64_t now;
 	int r = sd_bus_process(bus, NULL);
@@ -29,8 +42,13 @@ int unit_bus_step(sd_bus *bus, uint64_t deadline)
 	now = clock_usec(CLOCK_MONOTONIC);
 	if (now >= deadline)
 		return -ETIMEDOUT;
-	r = sd_bus_wait(bus, deadline == UINT64_MAX ? UINT64_MAX : deadline - now);
-	return r < 0 && r != -EINTR ? unit_bus_lost(r) : 0;
+	r = wait_for(bus, other, deadline == UINT64_MAX ? UINT64_MAX : deadline - now);
+	return r < 0 ? unit_bus_lost(r) : r;
+}
+
+int unit_bus_step(sd_bus *bus, uint64_t deadline)
+{
+	return unit_bus_step_or(bus, -1, deadline);
 }
 
 /* Authentication and hello have limits of their own in sd-bus, far longer than ours. */
@@ -49,11 +67,8 @@ static int wait_ready(sd_bus *bus, uint64_t deadline)
 static int open_direct(sd_bus **ret)
 {
 	sd_bus *bus = NULL;
-	int r;
+	int r = sd_bus_new(&bus);
 
-	if (access(PRIVATE_SOCKET, F_OK) < 0)
-		return -ENOTCONN;
-	r = sd_bus_new(&bus);
 	if (r < 0)
 		return r;
 	r = sd_bus_set_address(bus, "unix:path=" PRIVATE_SOCKET);
@@ -65,12 +80,6 @@ static int open_direct(sd_bus **ret)
 	}
 	*ret = bus;
 	return 0;
-}
-
-static bool is_absent(int r)
-{
-	return r == -ENOENT || r == -ENOTDIR || r == -ECONNREFUSED || r == -ENOTCONN ||
-	       r == -ECONNRESET || r == -ENOMEDIUM;
 }
 
 int unit_bus_new_call(struct unit_manager *m, const char *path, const char *interface,
@@ -149,9 +158,7 @@ int unit_bus_open(struct unit_manager *m)
 	m->bus = NULL;
 	m->direct = true;
 	if (access(PRIVATE_SOCKET, F_OK) < 0)
-		return is_absent(r) ? -ENOTCONN : r;
+		return r;
 	r = open_direct(&m->bus);
-	if (r >= 0)
-		r = wait_ready(m->bus, deadline);
-	return is_absent(r) ? -ENOTCONN : r;
+	return r < 0 ? r : wait_ready(m->bus, deadline);
 }

@@ -23,14 +23,17 @@ struct unit_manager {
 	bool subscribed;
 	uint64_t timeout_usec;
 	sd_bus_slot *removed_slot;
-	const char *job;  /* the one that is awaited */
+	sd_bus_slot *changed_slot;
+	char **paths;     /* of the units that were read */
+	bool news;        /* something has happened to one of them */
+	char *job;        /* the one that is awaited */
 	char *job_result; /* its end, once seen */
 	bool out_of_memory;
 };
 
-/* Connects m within its time limit. 0, -ENOTCONN, -errno; m is closed by its owner either way. */
+/* Connects m within its time limit. 0 or -errno; m is closed by its owner either way. */
 int unit_bus_open(struct unit_manager *m) _must_check_ _nonnull_all_;
-/* Does anybody own the manager's name? 0, -ENOTCONN, -errno. */
+/* Does anybody own the manager's name? 0, -ENOTCONN (not now), -errno. */
 int unit_bus_find_manager(struct unit_manager *m) _must_check_ _nonnull_all_;
 
 /* CLOCK_MONOTONIC in so many microseconds. */
@@ -39,6 +42,8 @@ uint64_t unit_bus_deadline(uint64_t usec);
 int unit_bus_lost(int r);
 /* One step of the connection's life: 0 when something may have happened, -ETIMEDOUT, -errno. */
 int unit_bus_step(sd_bus *bus, uint64_t deadline) _must_check_ _nonnull_all_;
+/* The same, and 1 when there is something to read from another descriptor. */
+int unit_bus_step_or(sd_bus *bus, int other, uint64_t deadline) _must_check_ _nonnull_all_;
 
 int unit_bus_new_call(struct unit_manager *m, const char *path, const char *interface,
 		      const char *member, sd_bus_message **ret) _must_check_ _nonnull_all_;

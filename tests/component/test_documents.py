@@ -191,8 +191,12 @@ def test_state_files_and_message_ids_are_in_the_manual():
     state = source("src/sys/state.c")
     files += re.findall(r'openat\(dir, "([\w-]+)"', state)
     files += re.findall(r'#define \w+ STATE_\w+_DIR "/([\w-]+)"', state)
-    files += [f"{what}-UNIT" for what in re.findall(r'unit_path\("(\w+)"', state)]
-    assert len(set(files)) >= 8
+    for name in ("record", "asked", "answer"):
+        text = source(f"src/sys/{name}.c")
+        files += re.findall(r'#define \w+ STATE_\w+_DIR "/([\w-]+)"', text)
+        files += re.findall(r'#define LOCK "([\w.]+)"', text)
+        files += [f"{what}-UNIT" for what in re.findall(r'STATE_RUN_DIR "/(\w+)-%s"', text)]
+    assert len(set(files)) >= 13
     text = section("vsmtp-plugind.8", "FILES")
     found = set(re.findall(r"^\.It Pa /(?:run|var/lib)/vsmtp-plugind/(\S+)$", text, re.M))
     assert found == set(files)
@@ -204,7 +208,7 @@ def test_units_are_in_the_manual():
     units = [p.name.removesuffix(".in") for p in (TOP / "systemd").rglob("*.in")]
     assert units and [u for u in units if u not in page("vsmtp-plugind.8")] == []
     directories = set(re.findall(r"^d (\S+) ", source("tmpfiles.d/vsmtp-plugind.conf"), re.M))
-    assert directories == {"/run/vsmtp-plugind", "/var/lib/vsmtp-plugind"}
+    assert directories == {f"/run/vsmtp-plugind{d}" for d in ("", "/asked")} | {"/var/lib/vsmtp-plugind"}
 
 
 @pytest.mark.parametrize("name", PAGES)

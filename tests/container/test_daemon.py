@@ -37,7 +37,7 @@ def host_pid(box, pid):
 def test_units_are_installed_without_complaint(box):
     out = box.run("systemctl", "--failed", "--no-legend", "--plain").out
     assert "vsmtp" not in out, out
-    units = [harness.DAEMON, harness.EXECUTOR, "vsmtp.service"]
+    units = [harness.DAEMON, harness.EXECUTOR, "vsmtp-plugin-reload.path", "vsmtp.service"]
     done = box.run("systemd-analyze", "verify", "--man=no", *units, check=False)
     assert done.code == 0 and "vsmtp" not in done.err, done
     done = box.run("systemd-tmpfiles", "--dry-run", "--create", "vsmtp-plugind.conf", check=False)
@@ -49,14 +49,53 @@ def test_units_are_installed_without_complaint(box):
     assert drop_in.endswith("vsmtp.service.d/10-vsmtp-plugind.conf")
 
 
-@pytest.mark.parametrize("unit", [harness.DAEMON, harness.EXECUTOR, *SYNC_UNITS])
+# The executor's is not bounded: it has the bus, and with it all that root may.
+@pytest.mark.parametrize("unit", [harness.DAEMON, *SYNC_UNITS])
 def test_sandbox_scores_at_most_one_and_a_half(box, unit):
     out = box.run("systemd-analyze", "security", "--no-pager", unit).out
     score = float(re.search(r"Overall exposure level for \S+: ([0-9.]+)", out)[1])
     assert score <= 1.5, out
 
 
-def probe_unit(box, unit):
+CONNECT = """
+import os, socket, sys, time
+def tries():
+    for path in ("/run/dbus/system_bus_socket", "/run/systemd/private"):
+        assert os.path.exists(path), path
+        try:
+            socket.socket(socket.AF_UNIX).connect(path)
+            print("REACHED", path)
+        except OSError as error:
+            print("refused", path, error.errno)
+tries()
+sys.stdout.flush()
+while not os.path.exists("/run/vsmtp-plugind/again"):
+    time.sleep(0.05)
+tries()
+"""
+
+
+def test_no_bus_can_be_reached_from_inside_the_unit_also_after_a_reexec(box):
+    probe_unit(box, harness.DAEMON, CONNECT)
+    box.run("systemctl", "start", "--no-block", "kit-probe")
+
+    def said():
+        return box.run("journalctl", "-u", "kit-probe", "-o", "cat", "--no-pager").out
+
+    kit.wait_until(lambda: said().count("refused") == 2, what="the first attempts")
+    box.run("systemctl", "daemon-reexec")
+    box.put("/run/vsmtp-plugind/again", "")
+    kit.wait_until(lambda: said().count("refused") == 4, what="the others")
+    assert "REACHED" not in said()
+    assert said().count(" 1\n") == 4, "refused by the filter, with EPERM"
+
+
+def test_no_bus_is_linked_into_the_daemon():
+    text = kit.run("nm", "-D", "--undefined-only", kit.program("vsmtp-plugind"), expect=0).out
+    assert "sd_event_loop" in text and "sd_bus_" not in text
+
+
+def probe_unit(box, unit, program=None):
     """A unit of ours with the probe as its program: the very same sandbox."""
     path = box.show(unit, "FragmentPath")
     text = box.path(path).read_text()
@@ -67,7 +106,7 @@ def probe_unit(box, unit):
     ]
     where = lines.index("[Service]") + 1
     lines[where:where] = ["Type=oneshot", "ExecStart=/usr/bin/python3 /usr/lib/kit-probe.py"]
-    box.put("/usr/lib/kit-probe.py", Path(__file__).with_name("probe.py").read_bytes())
+    box.put("/usr/lib/kit-probe.py", program or Path(__file__).with_name("probe.py").read_bytes())
     box.put("/etc/systemd/system/kit-probe.service", "\n".join(lines) + "\n", 0o644)
     box.run("systemctl", "daemon-reload")
 

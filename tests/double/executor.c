@@ -1,31 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "systemd1.h"
 
-#include <sys/socket.h>
+#include <dirent.h>
+#include <sys/inotify.h>
 #include <sys/wait.h>
 
 /* ---- the executor ---- */
 
-static void executor_state(struct double1 *d, const char *state)
-{
-	SET(unit_of(d, EXECUTOR)->active, state);
-}
-
 static int on_executor_exit(sd_event_source *s, const siginfo_t *si, void *userdata);
 
-static void executor_spawn(struct double1 *d)
+static void spawn(struct double1 *d)
 {
 	struct unit *u = unit_of(d, EXECUTOR);
 
-	d->queued = false;
-	executor_state(d, "activating");
+	set_active(u, "active");
 	d->pid = fork();
 	if (d->pid == 0) {
 		sigset_t none;
 
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		setenv("NOTIFY_SOCKET", d->notify_path, 1);
 		setenv("INVOCATION_ID", "00000000000000000000000000000001", 1);
 		execl(d->command, d->command, NULL);
 		_exit(127);
@@ -36,91 +30,62 @@ static void executor_spawn(struct double1 *d)
 		abort();
 }
 
+/* As DirectoryNotEmpty=: names that begin with a dot do not count. */
+static bool is_asked(const struct double1 *d)
+{
+	DIR *dir = d->asked[0] ? opendir(d->asked) : NULL;
+	bool found = false;
+
+	for (struct dirent *e; dir && (e = readdir(dir));)
+		found = found || e->d_name[0] != '.';
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* The path unit's own work: again, as long as something lies there. */
+static void look_asked(struct double1 *d)
+{
+	struct unit *u = unit_of(d, EXECUTOR), *path = unit_of(d, ASKED);
+
+	if (d->pid == 0 && is(path, "active") && strcmp(u->load, "loaded") == 0 && is_asked(d))
+		spawn(d);
+}
+
+static int on_asked(sd_event_source *s, const struct inotify_event *e, void *userdata)
+{
+	(void)s;
+	(void)e;
+	look_asked(userdata);
+	return 0;
+}
+
 static int on_executor_exit(sd_event_source *s, const siginfo_t *si, void *userdata)
 {
 	struct double1 *d = userdata;
-	struct unit *u = unit_of(d, EXECUTOR);
-	bool ready = !is(u, "activating");
 
 	(void)s;
 	note(d, "executor exit %s%d", si->si_code == CLD_EXITED ? "" : "signal ", si->si_status);
-	executor_state(d, si->si_status == 0 ? "inactive" : "failed");
 	d->pid = 0;
-	if (u->job && !d->queued)
-		job_removed(u, ready ? "canceled" : "failed");
-	if (d->queued)
-		executor_spawn(d);
+	set_active(unit_of(d, EXECUTOR), si->si_status == 0 ? "inactive" : "failed");
+	look_asked(d);
 	return 0;
 }
 
-int ask_executor(sd_bus_message *m, struct double1 *d)
+int start_ours(sd_bus_message *m, struct double1 *d, const char *name)
 {
-	struct unit *u = unit_of(d, EXECUTOR);
-	bool merged = is(u, "activating") || d->queued, hup = !merged && is(u, "active");
+	struct unit *u = unit_of(d, name);
 
 	if (strcmp(u->load, "masked") == 0)
 		return sd_bus_reply_method_errorf(m, NAME ".UnitMasked", "Unit %s is masked.",
-						  EXECUTOR);
-	if (!merged)
-		u->job = ++d->last_job;
-	if (merged) {
-		note(d, "executor merged");
-	} else if (hup) {
-		note(d, "executor hup");
-		kill(d->pid, SIGHUP);
-	} else if (is(u, "deactivating")) {
-		note(d, "executor queued");
-		d->queued = true;
-	} else {
-		executor_spawn(d);
+						  name);
+	if (strcmp(name, ASKED) == 0) {
+		set_active(u, "active");
+		look_asked(d);
+	} else if (d->pid == 0) {
+		spawn(d);
 	}
-	reply_job(m, u->job); /* after the notes: who asked can count on them */
-	if (hup)
-		job_removed(u, "done");
-	return 1;
-}
-
-int on_notify(sd_event_source *s, int fd, uint32_t revents, void *userdata)
-{
-	struct double1 *d = userdata;
-	struct unit *u = unit_of(d, EXECUTOR);
-	char text[2048], control[CMSG_SPACE(sizeof(int) * 4)];
-	struct iovec iov = {.iov_base = text, .iov_len = sizeof(text) - 1};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = control,
-			     .msg_controllen = sizeof(control)};
-	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	struct cmsghdr *c;
-
-	(void)s;
-	(void)revents;
-	if (n < 0)
-		return 0;
-	text[n] = '\0';
-	for (char *save = NULL, *l = strtok_r(text, "\n", &save); l;
-	     l = strtok_r(NULL, "\n", &save)) {
-		note(d, "notify %s", l);
-		if (strcmp(l, "READY=1") == 0 && is(u, "activating")) {
-			executor_state(d, "active");
-			job_removed(u, "done");
-		} else if (strcmp(l, "STOPPING=1") == 0 && is(u, "active")) {
-			executor_state(d, "deactivating");
-		}
-	}
-	c = CMSG_FIRSTHDR(&msg);
-	if (c && c->cmsg_type == SCM_RIGHTS) {
-		int barrier = -1;
-
-		memcpy(&barrier, CMSG_DATA(c), sizeof(barrier));
-		if (d->hold && is(u, d->hold)) {
-			note(d, "executor held");
-			d->held = barrier;
-		} else {
-			close(barrier); /* that is the answer */
-		}
-	}
-	return 0;
+	return reply_job(m, ++d->last_job);
 }
 
 /* ---- control ---- */
@@ -137,19 +102,13 @@ static void apply_executor(struct double1 *d, const char *key, const char *value
 {
 	if (strcmp(key, "command") == 0) {
 		SET(d->command, value);
-	} else if (strcmp(key, "freeze") == 0) {
-		SET(d->freeze, value);
-	} else if (strcmp(key, "thaw") == 0) {
-		kill(d->pid, SIGCONT);
-	} else if (strcmp(key, "hold") == 0) {
-		d->hold = "deactivating";
-	} else if (strcmp(key, "hold-ready") == 0) {
-		d->hold = "active";
-	} else if (strcmp(key, "release") == 0) {
-		d->hold = NULL;
-		if (d->held >= 0)
-			close(d->held);
-		d->held = -1;
+	} else if (strcmp(key, "asked") == 0) {
+		SET(d->asked, value);
+		if (sd_event_add_inotify(d->event, NULL, value, IN_MOVED_TO | IN_CREATE, on_asked,
+					 d) < 0)
+			abort();
+	} else if (strcmp(key, "kill") == 0 && d->pid > 0) {
+		kill(d->pid, SIGKILL);
 	}
 }
 
@@ -165,10 +124,17 @@ void apply(struct double1 *d, const char *text)
 		return;
 	}
 	u = unit_of(d, name);
-	if (strcmp(key, "load") == 0)
+	if (strcmp(key, "load") == 0) {
 		SET(u->load, value);
-	else if (strcmp(key, "active") == 0)
-		SET(u->active, value);
+		look_asked(d);
+	} else if (strcmp(key, "active") == 0)
+		set_active(u, value);
+	else if (strcmp(key, "name") == 0)
+		SET(u->id, value);
+	else if (strcmp(key, "job") == 0 && atoi(value) > 0)
+		u->job = (uint32_t)atoi(value);
+	else if (strcmp(key, "job") == 0)
+		job_removed(u, "done");
 	else if (strcmp(key, "hook") == 0)
 		SET(u->hook, value);
 	else if (strcmp(key, "delay") == 0)

@@ -13,21 +13,18 @@
  *     UNIT delay MS                     how long a job takes; -1: its end is told before the reply
  *     UNIT linger MS                    how long its start still takes when it has loaded all
  *     UNIT result RESULT...             of the next jobs, the last for ever; "never": no JobRemoved
+ *     UNIT name ID                      the manager's own name for it
+ *     UNIT job N                        somebody's job is on it; 0: none
  *     executor command PROGRAM          what UNIT_EXECUTOR runs
- *     executor hold-ready | executor hold | executor release
- *                                       keeps a barrier after READY=1, after STOPPING=1 waiting
- *     executor freeze UNIT | executor thaw
- *                                       SIGSTOP when it asks about UNIT after STOPPING=1
+ *     executor asked DIRECTORY          UNIT_ASKED starts it as long as something lies there
+ *     executor kill                     SIGKILL
  *
- * As the real one: no signals before somebody called Subscribe; a request to the activating
- * executor is merged and delivers nothing, to the active one it is SIGHUP, to the deactivating one
- * a start after its end; more than five starts in ten seconds without ResetFailedUnit: failed. */
+ * As the real one: no signals before somebody called Subscribe; more than five starts in ten
+ * seconds without ResetFailedUnit: failed. */
 
 #include "systemd1.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 /* ---- methods ---- */
 
@@ -42,14 +39,7 @@ static int method_load(sd_bus_message *m, void *userdata, sd_bus_error *error)
 		return r;
 	if (!strchr(name, '.'))
 		return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "invalid unit name");
-	(void)unit_of(d, name);
-	if (d->freeze[0] && strcmp(name, d->freeze) == 0 &&
-	    is(unit_of(d, EXECUTOR), "deactivating")) {
-		kill(d->pid, SIGSTOP);
-		d->freeze[0] = '\0';
-		note(d, "executor frozen");
-	}
-	if (sd_bus_path_encode(PATH "/unit", name, &path) < 0)
+	if (sd_bus_path_encode(PATH "/unit", unit_of(d, name)->id, &path) < 0)
 		return -ENOMEM;
 	r = sd_bus_reply_method_return(m, "o", path);
 	free(path);
@@ -80,7 +70,7 @@ static int run(sd_bus_message *m, struct double1 *d, sd_bus_error *error, bool r
 		return r;
 	}
 	u->reloading = reload;
-	SET(u->active, reload ? "reloading" : "deactivating");
+	set_active(u, reload ? "reloading" : "deactivating");
 	if (u->delay_ms < 0) {
 		uint32_t job = u->job;
 
@@ -101,16 +91,16 @@ static int method_reload(sd_bus_message *m, void *userdata, sd_bus_error *error)
 	return run(m, userdata, error, true);
 }
 
-static int method_reload_or_restart(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int method_start(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
 	const char *name, *mode;
 	int r = sd_bus_message_read(m, "ss", &name, &mode);
 
 	if (r < 0)
 		return r;
-	if (strcmp(name, EXECUTOR) != 0)
-		return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "only the executor");
-	return ask_executor(m, userdata);
+	if (strcmp(name, EXECUTOR) != 0 && strcmp(name, ASKED) != 0)
+		return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "only what is ours");
+	return start_ours(m, userdata, name);
 }
 
 static int method_reset_failed(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -126,7 +116,7 @@ static int method_reset_failed(sd_bus_message *m, void *userdata, sd_bus_error *
 		return sd_bus_error_setf(error, NAME ".NoSuchUnit", "Unit %s not loaded.", name);
 	u->n_starts = 0;
 	if (is(u, "failed"))
-		SET(u->active, "inactive");
+		set_active(u, "inactive");
 	return sd_bus_reply_method_return(m, NULL);
 }
 
@@ -153,6 +143,16 @@ static int method_apply(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
 /* ---- properties ---- */
 
+static int append_names(sd_bus_message *reply, const struct unit *u)
+{
+	int r = sd_bus_message_open_container(reply, 'a', "s");
+
+	for (int i = 0; r >= 0 && i < u->d->n_units; i++)
+		if (strcmp(u->d->units[i].id, u->id) == 0)
+			r = sd_bus_message_append(reply, "s", u->d->units[i].name);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 static int get(sd_bus *bus, const char *path, const char *interface, const char *property,
 	       sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -164,6 +164,14 @@ static int get(sd_bus *bus, const char *path, const char *interface, const char 
 	(void)path;
 	(void)interface;
 	(void)error;
+	if (strcmp(property, "Id") == 0)
+		return sd_bus_message_append(reply, "s", u->id);
+	if (strcmp(property, "Names") == 0)
+		return append_names(reply, u);
+	if (strcmp(property, "Job") == 0)
+		return sd_bus_message_append(reply, "(uo)", u->job, "/");
+	if (strcmp(property, "TimeoutStartUSec") == 0)
+		return sd_bus_message_append(reply, "t", (uint64_t)90000000);
 	if (strcmp(property, "LoadState") == 0)
 		return sd_bus_message_append(reply, "s", u->load);
 	if (strcmp(property, "ActiveState") == 0)
@@ -195,7 +203,7 @@ static int find(sd_bus *bus, const char *path, const char *interface, void *user
 	(void)error;
 	if (r <= 0)
 		return r;
-	*ret = unit_of(userdata, name);
+	*ret = unit_by_id(userdata, name);
 	free(name);
 	return 1;
 }
@@ -219,8 +227,7 @@ static const sd_bus_vtable manager_table[] = {
 	SD_BUS_METHOD("LoadUnit", "s", "o", method_load, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("TryRestartUnit", "ss", "o", method_try_restart, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("ReloadUnit", "ss", "o", method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_METHOD("ReloadOrRestartUnit", "ss", "o", method_reload_or_restart,
-		      SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("StartUnit", "ss", "o", method_start, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("ResetFailedUnit", "s", "", method_reset_failed, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("Subscribe", "", "", method_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_SIGNAL("JobRemoved", "uoss", 0),
@@ -236,7 +243,10 @@ static const sd_bus_vtable control_table[] = {
 static const sd_bus_vtable unit_table[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_PROPERTY("LoadState", "s", get, 0, 0),
-	SD_BUS_PROPERTY("ActiveState", "s", get, 0, 0),
+	SD_BUS_PROPERTY("ActiveState", "s", get, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Id", "s", get, 0, 0),
+	SD_BUS_PROPERTY("Names", "as", get, 0, 0),
+	SD_BUS_PROPERTY("Job", "(uo)", get, 0, 0),
 	SD_BUS_PROPERTY("SubState", "s", get, 0, 0),
 	SD_BUS_PROPERTY("InvocationID", "ay", get, 0, 0),
 	SD_BUS_VTABLE_END,
@@ -246,6 +256,7 @@ static const sd_bus_vtable service_table[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_PROPERTY("ExecMainStartTimestamp", "t", get, 0, 0),
 	SD_BUS_PROPERTY("MainPID", "u", get, 0, 0),
+	SD_BUS_PROPERTY("TimeoutStartUSec", "t", get, 0, 0),
 	SD_BUS_PROPERTY("ExecReload", "a(sasbttttuii)", get, 0, 0),
 	SD_BUS_VTABLE_END,
 };
@@ -256,18 +267,6 @@ static void check(int r, const char *what)
 		return;
 	(void)fprintf(stderr, "systemd1 double: %s: %s\n", what, strerror(-r));
 	exit(1);
-}
-
-static void listen_notify(struct double1 *d)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-
-	(void)unlink(d->notify_path);
-	memcpy(a.sun_path, d->notify_path, sizeof(a.sun_path));
-	d->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (d->notify < 0 || bind(d->notify, (struct sockaddr *)&a, sizeof(a)) < 0)
-		check(-errno, d->notify_path);
-	check(sd_event_add_io(d->event, NULL, d->notify, 1 /* EPOLLIN */, on_notify, d), "notify");
 }
 
 static void serve(struct double1 *d)
@@ -291,7 +290,7 @@ static void serve(struct double1 *d)
 
 int main(int argc, char **argv)
 {
-	static struct double1 d = {.held = -1};
+	static struct double1 d;
 	sigset_t child;
 
 	if (argc < 2)
@@ -302,9 +301,7 @@ int main(int argc, char **argv)
 	d.log = open(argv[1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (d.log < 0)
 		check(-errno, argv[1]);
-	(void)snprintf(d.notify_path, sizeof(d.notify_path), "%s.notify", argv[1]);
 	check(sd_event_default(&d.event), "event");
-	listen_notify(&d);
 	for (int i = 2; i < argc; i++)
 		apply(&d, argv[i]);
 	serve(&d);

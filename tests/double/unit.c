@@ -45,15 +45,36 @@ struct unit *unit_of(struct double1 *d, const char *name)
 	u = &d->units[d->n_units++];
 	*u = (struct unit){.d = d, .n_result = 1};
 	SET(u->name, name);
-	SET(u->load, strcmp(name, EXECUTOR) == 0 ? "loaded" : "not-found");
-	SET(u->active, "inactive");
+	SET(u->id, name);
+	SET(u->load, strncmp(name, "vsmtp-plugin-reload.", 20) == 0 ? "loaded" : "not-found");
+	SET(u->active, strcmp(name, ASKED) == 0 ? "active" : "inactive");
 	SET(u->result[0], "done");
 	return u;
+}
+
+struct unit *unit_by_id(struct double1 *d, const char *id)
+{
+	for (int i = 0; i < d->n_units; i++)
+		if (strcmp(d->units[i].id, id) == 0)
+			return &d->units[i];
+	return unit_of(d, id);
 }
 
 bool is(const struct unit *u, const char *active)
 {
 	return strcmp(u->active, active) == 0;
+}
+
+void set_active(struct unit *u, const char *active)
+{
+	char *path = NULL;
+
+	SET(u->active, active);
+	if (u->d->bus && sd_bus_track_count(u->d->subscribers) > 0 &&
+	    sd_bus_path_encode(PATH "/unit", u->id, &path) >= 0)
+		(void)!sd_bus_emit_properties_changed(u->d->bus, path, NAME ".Unit", "ActiveState",
+						      NULL);
+	free(path);
 }
 
 /* ---- jobs ---- */
@@ -71,7 +92,7 @@ void job_removed(struct unit *u, const char *result)
 	note(u->d, "job %s %s", u->name, result);
 	if (sd_bus_track_count(u->d->subscribers) > 0)
 		sd_bus_emit_signal(u->d->bus, PATH, NAME ".Manager", "JobRemoved", "uoss", u->job,
-				   job_path(u->job, path, sizeof(path)), u->name, result);
+				   job_path(u->job, path, sizeof(path)), u->id, result);
 	u->job = 0;
 }
 
@@ -109,7 +130,7 @@ bool start(struct unit *u)
 		recent += now - u->starts[i] < 10000000;
 	if (recent >= START_LIMIT) {
 		note(u->d, "start-limit-hit %s", u->name);
-		SET(u->active, "failed");
+		set_active(u, "failed");
 		return false;
 	}
 	if (u->n_starts < 64)
@@ -117,10 +138,10 @@ bool start(struct unit *u)
 	if (getrandom(u->invocation, 16, 0) != 16)
 		abort();
 	u->started = true;
-	run_hook(u);
 	u->start_usec = usec(CLOCK_REALTIME);
+	run_hook(u);
 	u->main_pid = 4000 + u->n_starts;
-	SET(u->active, "active");
+	set_active(u, "active");
 	return true;
 }
 
@@ -132,19 +153,19 @@ void finish(struct unit *u)
 	if (u->next_result + 1 < u->n_result)
 		u->next_result++;
 	if (u->reloading) {
-		SET(u->active, "active");
+		set_active(u, "active");
 		if (strcmp(result, "done") == 0)
 			note(u->d, "reloaded %s", u->name);
 	} else if (strcmp(result, "done") == 0) {
 		result = start(u) ? "done" : "failed";
 		if (is(u, "active") && u->linger_ms > 0) {
-			SET(u->active, "activating");
+			set_active(u, "activating");
 			u->lingering = true;
 			(void)run_later(u, u->linger_ms);
 			return;
 		}
 	} else {
-		SET(u->active, changes ? "failed" : "active");
+		set_active(u, changes ? "failed" : "active");
 	}
 	u->reloading = false;
 	if (strcmp(result, "never") != 0)
@@ -162,7 +183,7 @@ static int on_timer(sd_event_source *s, uint64_t now, void *userdata)
 	u->timer = sd_event_source_disable_unref(u->timer);
 	if (u->lingering) {
 		u->lingering = false;
-		SET(u->active, "active");
+		set_active(u, "active");
 		job_removed(u, "done");
 	} else {
 		finish(u);

@@ -3,7 +3,7 @@
 
     with bus.Host(tree, tmp_path) as host:      vSMTP runs as vsmtp.service on that tree
         host.apply("vsmtp.service result failed")
-        host.ask()                              ReloadOrRestartUnit of the executor
+        host.ask()                              files a request, which starts the executor
         host.wait_end()
         host.count("TryRestartUnit vsmtp.service")
 
@@ -12,10 +12,12 @@ their own in which the host's libraries, the bus and the build directory are bou
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -23,6 +25,7 @@ import kit
 
 NAME = "org.freedesktop.systemd1"
 EXECUTOR = "vsmtp-plugin-reload.service"
+ASKED = "vsmtp-plugin-reload.path"
 UNIT = "vsmtp.service"
 DOUBLE = kit.BUILD / "tests" / "double" / "systemd1-double"
 
@@ -79,7 +82,9 @@ class Bus:
         )
 
     def environment(self, **more):
-        return kit.environment(DBUS_SYSTEM_BUS_ADDRESS=self.address, **more)
+        # The programs run in a chroot, and are to take the double for its service manager.
+        ours = {"DBUS_SYSTEM_BUS_ADDRESS": self.address, "SYSTEMD_IGNORE_CHROOT": "1"}
+        return kit.environment(**{**ours, **more})
 
     @property
     def log(self):
@@ -123,16 +128,6 @@ class Bus:
         """One line for the double (see tests/double/systemd1.c)."""
         self.call(NAME, "/control", "vsmtp.test.Double1.Apply", line)
 
-    def ask(self):
-        """What daemon, package triggers and people do."""
-        self.call(
-            NAME,
-            "/org/freedesktop/systemd1",
-            f"{NAME}.Manager.ReloadOrRestartUnit",
-            EXECUTOR,
-            "replace",
-        )
-
     def close(self):
         for line in self.log:
             if line.startswith("executor spawned "):
@@ -161,7 +156,10 @@ class Host(Bus):
         self.where = where / "bus"
         self.where.mkdir(parents=True)
         command = self.wrapper("vsmtp-plugin-reload")
-        first = [f"executor command {command}"]
+        self.asked = tree.mkdir("run/vsmtp-plugind/asked")
+        if options.get("manager", True):
+            tree.mkdir("run/systemd/system")
+        first = [f"executor command {command}", f"executor asked {self.asked}"]
         if start:
             first.append(f"{UNIT} start")
         super().__init__(self.where, [*first, *lines], **options)
@@ -207,6 +205,48 @@ class Host(Bus):
         if not target.is_symlink() and not target.exists():
             target.symlink_to(os.readlink(path))
 
+    def ask(self, kind="look", unit="", replaces="", text=None):
+        """What everybody does who wants something of the executor. Returns the request's name."""
+        usec = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+        name = f"{random.getrandbits(64):016x}"
+        if text is None:
+            text = f"format 1\nkind {kind}\nunit {unit}\nreplaces {replaces}\nset \nusec {usec}\n"
+            text += f"pid {os.getpid()}\ncommand test\n"
+        (self.asked / f".{name}").write_text(text)
+        (self.asked / f".{name}").rename(self.asked / name)
+        return name
+
+    @property
+    def invocation(self):
+        """Of the last start of vSMTP."""
+        return [l.split()[2] for l in self.log if l.startswith(f"started {UNIT} ")][-1]
+
+    def answer(self, name=None):
+        """The last word on a request, by default on any: [word, reason, sentence]."""
+        lines = (self.tree / "run/vsmtp-plugind/answer").read_text().splitlines()
+        assert lines[0] == "format 1" and lines[1].startswith("pid ")
+        for line in lines[2:]:
+            asked, word, why, _, text = line.split("\t")
+            if name in (None, asked):
+                return [word, why, text]
+        return None
+
+    def wait_answer(self, name, word):
+        def answered():
+            try:
+                found = self.answer(name)
+            except FileNotFoundError:
+                return False
+            return found and found[0] == word
+
+        try:
+            kit.wait_until(answered, 30, f"the answer {word}")
+        except AssertionError as e:
+            path = self.tree / "run/vsmtp-plugind/answer"
+            have = path.read_text() if path.exists() else "no answer"
+            raise AssertionError(f"{e}\n{have}\n" + "\n".join(self.log)) from None
+        return self.answer(name)
+
     def run(self, program, *arguments, **more):
         """Runs a program in the tree, not as a unit."""
         return kit.run(self.wrapper(program, *arguments), env=self.environment(), **more)
@@ -215,11 +255,12 @@ class Host(Bus):
         return self.run("vsmtp-pluginctl", *arguments, **more)
 
     def wait_end(self, count=None):
-        """Until every executor that was started has ended."""
+        """Until nothing is asked and every executor that was started has ended."""
 
         def ended():
             started = self.count("executor spawned")
-            return started > 0 and started == self.count("executor exit")
+            done = started > 0 and started == self.count("executor exit")
+            return done and not os.listdir(self.asked)
 
         if count is not None:
             self.wait("executor exit", count)

@@ -116,7 +116,7 @@ static void test_rule_18_done_is_idle_and_spaced(void **state)
 	restart_end(&m, 5000, RESTART_RESULT_DONE);
 	assert_int_equal(m.state, RESTART_IDLE);
 	assert_true(restart_due_usec(&m) == NEVER);
-	restart_ask_now(&m, 5001); /* a person, too, keeps the spacing */
+	restart_ask(&m, 4990); /* quiet since long, and yet the spacing is kept */
 	assert_int_equal(restart_due_usec(&m), 5100);
 	assert_false(restart_begin(&m, 5099));
 	assert_true(restart_begin(&m, 5100));
@@ -129,21 +129,8 @@ static void test_rule_18_spacing_is_the_settle_time(void **state)
 	UNUSED(state);
 	restart_configure(&m, 700, 5000);
 	restart_end(&m, 2000, RESTART_RESULT_DONE);
-	restart_ask_now(&m, 2000);
+	restart_ask(&m, 1500);
 	assert_int_equal(restart_due_usec(&m), 2700);
-}
-
-static void test_rule_18_again_looks_after_the_settle_time(void **state)
-{
-	struct restart m = working(1000);
-
-	UNUSED(state);
-	restart_end(&m, 1500, RESTART_RESULT_AGAIN);
-	assert_int_equal(m.state, RESTART_SETTLING);
-	assert_int_equal(restart_due_usec(&m), 1600);
-	assert_true(restart_begin(&m, 1600));
-	restart_end(&m, 1601, RESTART_RESULT_DONE);
-	assert_int_equal(m.state, RESTART_IDLE);
 }
 
 static void test_failure_backs_off_doubling_up_to_a_bound(void **state)
@@ -157,7 +144,7 @@ static void test_failure_backs_off_doubling_up_to_a_bound(void **state)
 		assert_int_equal(m.state, RESTART_SETTLING);
 		assert_int_equal(m.failures, i + 1);
 		assert_int_equal(restart_due_usec(&m), now + wait);
-		restart_ask_now(&m, now); /* nobody shortens it */
+		restart_ask(&m, now); /* nobody shortens it */
 		assert_int_equal(restart_due_usec(&m), now + wait);
 		now += wait;
 		assert_true(restart_begin(&m, now));
@@ -171,6 +158,18 @@ static void test_failure_backs_off_doubling_up_to_a_bound(void **state)
 	assert_true(restart_begin(&m, now + 5100));
 	restart_end(&m, now + 5100, RESTART_RESULT_FAILED); /* from the beginning again */
 	assert_int_equal(restart_due_usec(&m), now + 5100 + RESTART_BACKOFF_FIRST_USEC);
+}
+
+static void test_backoff_and_quiet_as_others_use_them(void **state)
+{
+	struct restart m = made();
+
+	UNUSED(state);
+	assert_int_equal(restart_backoff_usec(0), 0);
+	assert_int_equal(restart_backoff_usec(1), RESTART_BACKOFF_FIRST_USEC);
+	assert_int_equal(restart_backoff_usec(UINT_MAX), RESTART_BACKOFF_MAX_USEC);
+	assert_int_equal(restart_quiet_usec(&m, 1000, 1000), 1000 + SETTLE);
+	assert_int_equal(restart_quiet_usec(&m, 1000, 900000), 1000 + SETTLE_MAX);
 }
 
 static void test_failures_do_not_wrap(void **state)
@@ -208,30 +207,6 @@ static void test_failure_with_a_request_meanwhile(void **state)
 	assert_int_equal(m.state, RESTART_IDLE);
 }
 
-static void test_ask_now_is_due_at_once(void **state)
-{
-	struct restart m = made();
-
-	UNUSED(state);
-	restart_ask_now(&m, 0);
-	assert_int_equal(restart_due_usec(&m), 0);
-	assert_true(restart_begin(&m, 0));
-	restart_end(&m, 0, RESTART_RESULT_DONE);
-	restart_ask(&m, 1000); /* it does not stick */
-	assert_int_equal(restart_due_usec(&m), 1100);
-
-	restart_ask_now(&m, 1050); /* while settling */
-	assert_true(restart_due_usec(&m) <= 1050);
-	restart_ask(&m, 1060); /* later ones do not push it back */
-	assert_true(restart_begin(&m, 1060));
-
-	restart_ask_now(&m, 1070); /* while working */
-	restart_end(&m, 1080, RESTART_RESULT_DONE);
-	assert_int_equal(restart_due_usec(&m), 1180);
-	restart_ask(&m, 1170);
-	assert_true(restart_begin(&m, 1180));
-}
-
 static void test_drop_keeps_the_spacing(void **state)
 {
 	struct restart m = working(1000);
@@ -240,15 +215,15 @@ static void test_drop_keeps_the_spacing(void **state)
 	restart_drop(&m); /* not while working */
 	assert_int_equal(m.state, RESTART_WORKING);
 	restart_end(&m, 1000, RESTART_RESULT_DONE);
-	restart_ask_now(&m, 1001);
+	restart_ask(&m, 1001);
 	restart_drop(&m);
 	assert_int_equal(m.state, RESTART_IDLE);
 	assert_true(restart_due_usec(&m) == NEVER);
 	assert_false(restart_begin(&m, 99999));
 	restart_ask(&m, 1010);
-	assert_int_equal(restart_due_usec(&m), 1110); /* not at once any more */
+	assert_int_equal(restart_due_usec(&m), 1110);
 	restart_drop(&m);
-	restart_ask_now(&m, 1020);
+	restart_ask(&m, 990);
 	assert_int_equal(restart_due_usec(&m), 1100);
 }
 
@@ -294,7 +269,8 @@ static void test_no_settling_at_all(void **state)
 	restart_init(&m, 0, 0);
 	restart_ask(&m, 7);
 	assert_true(restart_begin(&m, 7));
-	restart_end(&m, 7, RESTART_RESULT_AGAIN);
+	restart_ask(&m, 7);
+	restart_end(&m, 7, RESTART_RESULT_DONE);
 	assert_true(restart_begin(&m, 7));
 }
 
@@ -331,12 +307,11 @@ int main(void)
 		cmocka_unit_test(test_rule_18_trickle_during_long_work_counts_from_its_first),
 		cmocka_unit_test(test_rule_18_done_is_idle_and_spaced),
 		cmocka_unit_test(test_rule_18_spacing_is_the_settle_time),
-		cmocka_unit_test(test_rule_18_again_looks_after_the_settle_time),
 		cmocka_unit_test(test_failure_backs_off_doubling_up_to_a_bound),
+		cmocka_unit_test(test_backoff_and_quiet_as_others_use_them),
 		cmocka_unit_test(test_failures_do_not_wrap),
 		cmocka_unit_test(test_backoff_is_never_shorter_than_the_settle_time),
 		cmocka_unit_test(test_failure_with_a_request_meanwhile),
-		cmocka_unit_test(test_ask_now_is_due_at_once),
 		cmocka_unit_test(test_drop_keeps_the_spacing),
 		cmocka_unit_test(test_configure_holds_for_what_is_under_way),
 		cmocka_unit_test(test_settle_longer_than_its_bound),

@@ -2,6 +2,7 @@
 #include "sys/unit.h"
 
 #include "base/str.h"
+#include "sys/clock.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -266,6 +267,13 @@ static void test_rule_19_our_own_reload_line_is_not_the_units(void **state)
 	check_reload(*state, VSMTP " reload", false);
 }
 
+static int run_job(struct bench *b, enum unit_job job, uint64_t limit, char **ret)
+{
+	int r = unit_ask_job(b->m, VSMTP, job);
+
+	return r < 0 ? r : unit_await_job(b->m, limit, ret);
+}
+
 static void check_job(struct bench *b, enum unit_job job, const char *delay, const char *result)
 {
 	_cleanup_free_ char *got = NULL;
@@ -276,7 +284,7 @@ static void check_job(struct bench *b, enum unit_job job, const char *delay, con
 	apply(line);
 	(void)snprintf(line, sizeof(line), VSMTP " delay %s", delay);
 	apply(line);
-	assert_int_equal(unit_run_job(b->m, VSMTP, job, LIMIT, &got), 0);
+	assert_int_equal(run_job(b, job, LIMIT, &got), 0);
 	assert_string_equal(got, result);
 }
 
@@ -312,7 +320,7 @@ static void test_a_job_without_end_times_out(void **state)
 	_cleanup_free_ char *got = NULL;
 
 	apply(VSMTP " result never");
-	assert_int_equal(unit_run_job(b->m, VSMTP, UNIT_JOB_TRY_RESTART, 200000, &got), -ETIMEDOUT);
+	assert_int_equal(run_job(b, UNIT_JOB_TRY_RESTART, 200000, &got), -ETIMEDOUT);
 	assert_null(got);
 	check_job(b, UNIT_JOB_TRY_RESTART, "0", "done"); /* and the next one is not confused */
 }
@@ -322,9 +330,9 @@ static void test_a_job_that_is_refused(void **state)
 	struct bench *b = *state;
 	_cleanup_free_ char *got = NULL;
 
-	assert_true(unit_run_job(b->m, VSMTP, UNIT_JOB_RELOAD, LIMIT, &got) < 0);
+	assert_true(run_job(b, UNIT_JOB_RELOAD, LIMIT, &got) < 0);
 	apply(VSMTP " load masked");
-	assert_true(unit_run_job(b->m, VSMTP, UNIT_JOB_TRY_RESTART, LIMIT, &got) < 0);
+	assert_true(run_job(b, UNIT_JOB_TRY_RESTART, LIMIT, &got) < 0);
 	assert_null(got);
 }
 
@@ -337,21 +345,57 @@ static void test_rule_19_reset_failed(void **state)
 	assert_int_equal(count(b, "ResetFailedUnit " VSMTP), 1);
 }
 
-static void test_the_executor_is_asked(void **state)
+static void test_the_executor_is_started(void **state)
 {
 	struct bench *b = *state;
-	_cleanup_free_ char *got = NULL;
 
 	apply("executor command /bin/false");
-	assert_int_equal(unit_ask_executor(b->m), 0);
+	assert_int_equal(unit_start(b->m, UNIT_EXECUTOR), 0);
 	await_line(b, "executor exit 1");
 	assert_int_equal(count(b, "Subscribe"), 0); /* nothing is awaited */
-	assert_int_equal(unit_ask_executor_and_wait(b->m, LIMIT, &got), 0);
-	assert_string_equal(got, "failed");
-	assert_int_equal(count(b, "ReloadOrRestartUnit " UNIT_EXECUTOR), 2);
+	assert_int_equal(unit_start(b->m, UNIT_ASKED), 0);
+	assert_true(unit_start(b->m, VSMTP) < 0);
 }
 
-static void test_no_bus_is_no_manager(void **state)
+/* Looked at once, and then heard of: each wait ends when something has happened to it. */
+static void test_changes_are_heard_of(void **state)
+{
+	struct bench *b = *state;
+	_cleanup_(unit_facts_done) struct unit_facts u = {0};
+	uint64_t late = clock_usec(CLOCK_MONOTONIC) + LIMIT;
+
+	assert_int_equal(unit_subscribe(b->m), 0);
+	u = look(b, VSMTP);
+	assert_false(u.job);
+	apply("other.service active activating"); /* nobody's business */
+	assert_int_equal(unit_wait(b->m, -1, clock_usec(CLOCK_MONOTONIC) + 50000), 0);
+	apply(VSMTP " active activating");
+	assert_int_equal(unit_wait(b->m, -1, late), 0);
+	apply(VSMTP " job 7");
+	unit_facts_done(&u);
+	u = look(b, VSMTP);
+	assert_true(u.job);
+	apply(VSMTP " job 0");
+	assert_int_equal(unit_wait(b->m, -1, late), 0);
+	assert_true(clock_usec(CLOCK_MONOTONIC) < late);
+}
+
+static void test_the_managers_own_names(void **state)
+{
+	struct bench *b = *state;
+	_cleanup_(unit_facts_done) struct unit_facts u = {0};
+
+	apply("mail.service name " VSMTP);
+	u = look(b, "mail.service");
+	assert_string_equal(unit_facts_id(&u), VSMTP);
+	assert_true(unit_facts_is_called(&u, "mail.service"));
+	assert_true(unit_facts_is_called(&u, VSMTP));
+	assert_false(unit_facts_is_called(&u, "other.service"));
+	assert_int_equal(u.start_limit_usec, 90 * USEC_PER_SEC);
+	assert_int_equal(u.state, UNIT_ACTIVE);
+}
+
+static void test_a_silent_bus_is_a_failure(void **state)
 {
 	struct unit_manager *m = NULL;
 
@@ -359,17 +403,26 @@ static void test_no_bus_is_no_manager(void **state)
 	if (access("/run/systemd/private", F_OK) == 0)
 		skip();
 	setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus", 1);
-	assert_int_equal(unit_manager_open(LIMIT, &m), -ENOTCONN);
+	assert_true(unit_manager_open(100000, &m) < 0);
 	assert_null(m);
 }
 
-static void test_a_bus_without_the_manager(void **state)
+/* As while it is executed anew: nobody owns its name. */
+static void test_a_manager_that_comes_back_is_waited_for(void **state)
 {
+	struct bench *b = *state;
 	struct unit_manager *m = NULL;
+	int status = -1;
+	pid_t pid;
 
-	UNUSED(state);
-	assert_int_equal(unit_manager_open(LIMIT, &m), -ENOTCONN);
-	assert_null(m);
+	assert_true(unit_manager_open(100000, &m) < 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(unit_manager_open(LIMIT, &m) != 0);
+	nap();
+	start_manager(b);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void test_the_manager_goes_away(void **state)
@@ -398,8 +451,7 @@ static void test_the_connection_is_lost_while_waiting(void **state)
 		kill(b->bus, SIGKILL);
 		_exit(0);
 	}
-	assert_int_equal(unit_run_job(b->m, VSMTP, UNIT_JOB_TRY_RESTART, 60 * USEC_PER_SEC, &got),
-			 -ECONNRESET);
+	assert_int_equal(run_job(b, UNIT_JOB_TRY_RESTART, 60 * USEC_PER_SEC, &got), -ECONNRESET);
 	waitpid(killer, NULL, 0);
 	assert_null(got);
 	u = look(b, VSMTP);
@@ -439,9 +491,11 @@ int main(void)
 		WITH(test_a_job_without_end_times_out, setup),
 		WITH(test_a_job_that_is_refused, setup),
 		WITH(test_rule_19_reset_failed, setup),
-		WITH(test_the_executor_is_asked, setup),
-		WITH(test_no_bus_is_no_manager, setup_bus),
-		WITH(test_a_bus_without_the_manager, setup_bus),
+		WITH(test_the_executor_is_started, setup),
+		WITH(test_changes_are_heard_of, setup),
+		WITH(test_the_managers_own_names, setup),
+		WITH(test_a_silent_bus_is_a_failure, setup_bus),
+		WITH(test_a_manager_that_comes_back_is_waited_for, setup_bus),
 		WITH(test_the_manager_goes_away, setup),
 		WITH(test_the_connection_is_lost_while_waiting, setup),
 		WITH(test_a_bus_that_never_answers_is_bounded, setup_bus),

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "sys/answer.h"
+
+#include "base/str.h"
+#include "sys/clock.h"
+#include "sys/state.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <sys/inotify.h>
+
+#define ANSWER STATE_RUN_DIR "/answer"
+#define FORMAT "format 1\n"
+#define FILE_MAX_BYTES ((size_t)4 * 1024 * 1024)
+
+static const char *const words[ANSWER_WORD_MAX] = {
+	[ANSWER_NONE] = "none",
+	[ANSWER_LOOKED] = "looked",
+	[ANSWER_WAITING] = "waiting",
+	[ANSWER_ACTING] = "acting",
+	[ANSWER_STARTED] = "started",
+	[ANSWER_NOT_RUNNING] = "not-running",
+	[ANSWER_NOTHING_OWED] = "nothing-owed",
+	[ANSWER_HEALTHY] = "healthy",
+	[ANSWER_FORBIDDEN] = "forbidden",
+	[ANSWER_REFUSED] = "refused",
+	[ANSWER_GAVE_UP] = "gave-up",
+	[ANSWER_FAILED] = "failed",
+};
+
+const char *answer_word_to_string(enum answer_word w)
+{
+	return words[w];
+}
+
+enum answer_word answer_join(enum answer_word a, enum answer_word b)
+{
+	if (answer_is_last(a) && answer_is_last(b))
+		return MAX(a, b);
+	return MIN(a, b);
+}
+
+void answered_done(struct answered *a)
+{
+	free(a->name);
+	free(a->text);
+	*a = (struct answered){0};
+}
+
+void answer_done(struct answer *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		answered_done(&a->items[i]);
+	free(a->items);
+	*a = (struct answer){0};
+}
+
+int answer_add(struct answer *a, const struct answered *item)
+{
+	_cleanup_(answered_done) struct answered copy = *item;
+	struct answered *more;
+
+	copy.name = strdup(item->name);
+	copy.text = strdup(item->text);
+	if (!copy.name || !copy.text)
+		return -ENOMEM;
+	more = reallocarray(a->items, a->n + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	a->items = more;
+	a->items[a->n++] = copy;
+	copy = (struct answered){0};
+	return 0;
+}
+
+const struct answered *answer_find(const struct answer *a, const char *name)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (str_eq(a->items[i].name, name))
+			return &a->items[i];
+	return NULL;
+}
+
+/* ---- the file ---- */
+
+int answer_write(const struct root *r, const struct answer *a)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	_cleanup_free_ char *text = NULL;
+	int k;
+
+	buf_printf(&b, FORMAT "pid %d\n", a->pid);
+	for (size_t i = 0; i < a->n; i++) {
+		const struct answered *at = &a->items[i];
+
+		buf_printf(&b, "%s\t%s\t%s\t%" PRIu64 "\t", at->name, words[at->word],
+			   decide_why_to_string(at->why), at->until_usec);
+		buf_escape(&b, at->text);
+		buf_add(&b, "\n");
+	}
+	k = buf_take(&b, &text);
+	return k < 0 ? k : fs_write(r, ANSWER, text, 0644, FS_WRITE_VOLATILE);
+}
+
+/* 0 (also for a line that is none) or -ENOMEM. */
+static int parse_line(char *line, struct answer *to)
+{
+	_cleanup_free_ char *text = NULL;
+	struct answered a = {.word = ANSWER_WORD_MAX};
+	char *field[5];
+
+	for (size_t i = 0; i < ELEMENTSOF(field); i++) {
+		field[i] = strsep(&line, "\t");
+		if (!field[i])
+			return 0;
+	}
+	for (size_t i = 0; i < ANSWER_WORD_MAX; i++)
+		if (str_eq(field[1], words[i]))
+			a.word = (enum answer_word)i;
+	for (size_t i = 0; i < DECIDE_WHY_MAX; i++)
+		if (str_eq(field[2], decide_why_to_string((enum decide_why)i)))
+			a.why = (enum decide_why)i;
+	if (a.word == ANSWER_WORD_MAX)
+		return 0;
+	a.until_usec = strtoull(field[3], NULL, 10);
+	if (str_unescape(field[4], strlen(field[4]), &text) < 0)
+		return 0;
+	a.name = field[0];
+	a.text = text;
+	return answer_add(to, &a);
+}
+
+int answer_read(const struct root *r, struct answer *ret)
+{
+	_cleanup_(answer_done) struct answer a = {0};
+	_cleanup_free_ char *text = NULL;
+	char *save = NULL;
+	const char *pid;
+	int k = fs_read(r, ANSWER, FILE_MAX_BYTES, &text, NULL);
+
+	if (k < 0 && k != -ENOENT && k != -ENOTDIR)
+		return k;
+	pid = text ? str_after(text, FORMAT "pid ") : NULL;
+	if (pid)
+		a.pid = (int)strtol(pid, NULL, 10);
+	k = 0;
+	for (char *line = pid ? strtok_r(text, "\n", &save) : NULL; line && k >= 0;
+	     line = strtok_r(NULL, "\n", &save))
+		k = parse_line(line, &a);
+	if (k < 0)
+		return k;
+	*ret = a;
+	a = (struct answer){0};
+	return 0;
+}
+
+/* ---- waiting for it ---- */
+
+/* What the answer says to all of these. */
+static int join(const struct root *r, char *const *names, struct answered *ret)
+{
+	_cleanup_(answer_done) struct answer a = {0};
+	enum answer_word word = ANSWER_WORD_MAX;
+	int k = answer_read(r, &a);
+
+	if (k < 0)
+		return k;
+	for (; *names; names++) {
+		const struct answered *at = answer_find(&a, *names);
+		enum answer_word w = at ? at->word : ANSWER_NONE;
+		enum answer_word joined = word == ANSWER_WORD_MAX ? w : answer_join(word, w);
+
+		if (at && joined != word) {
+			ret->why = at->why;
+			ret->until_usec = at->until_usec;
+			if (str_replace(&ret->text, at->text) < 0)
+				return -ENOMEM;
+		}
+		word = joined;
+	}
+	ret->word = word;
+	return 0;
+}
+
+static int watch(const struct root *r)
+{
+	_cleanup_close_ int dir = root_open_path(r, STATE_RUN_DIR, O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int fd = dir < 0 ? -EBADF : inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	char path[64];
+
+	if (dir < 0)
+		return dir;
+	if (fd < 0)
+		return -errno;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	if (inotify_add_watch(fd, path, IN_MOVED_TO) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+int answer_wait(const struct root *r, char *const *names, enum answer_word least,
+		uint64_t deadline_usec, struct answered *ret)
+{
+	_cleanup_close_ int fd = watch(r);
+	char events[4096];
+	int k;
+
+	if (fd < 0)
+		return fd;
+	for (;;) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		uint64_t now = clock_usec(CLOCK_BOOTTIME);
+		struct timespec left;
+
+		while (read(fd, events, sizeof(events)) > 0)
+			;
+		k = join(r, names, ret);
+		if (k < 0)
+			return k;
+		if (answer_is_last(ret->word) || ret->word >= least)
+			return 1;
+		if (now >= deadline_usec)
+			return 0;
+		left = clock_timespec(deadline_usec - now);
+		if (ppoll(&p, 1, &left, NULL) < 0 && errno != EINTR)
+			return -errno;
+	}
+}
