@@ -2,6 +2,7 @@
 """vsmtp-pluginctl sync and reload, with a double of the service manager."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -36,7 +37,7 @@ def test_rule_18_it_waits_no_longer_than_it_is_told(host, verb):
     host.apply(f"{UNIT} delay 3000")
     host.tree.plugin("second")
     done = host.ctl(verb, "--wait-limit=300ms", expect=3)
-    assert "the reload is not confirmed yet (acting)" in done.err
+    assert re.search(r"the reload is not confirmed yet \((acting|waiting)\)", done.err)  # as quick as the machine is
     facts = host.ctl("status", "--json", expect=0).json
     assert facts["units"][0]["next"] == "wait-for-job"
     host.wait_end()
