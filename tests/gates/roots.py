@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The roots that the gates work in, of the host's suite or the one in KIT_SUITE, kept in KIT_CACHE as the containers' image is.
+"""The roots that the gates work in, of the host's suite or the one in KIT_SUITE, kept in KIT_CACHE as the
+containers' image is.
 
-    python3 tests/gates/roots.py bare|booted|testbed|build|cross|lintian     prints the tar's path; makes it if need be
+    python3 tests/gates/roots.py KIND     bare, booted, testbed, build, cross or lintian: prints the tar's path;
+                                          makes it if need be
 """
 
 import re
