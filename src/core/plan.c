@@ -143,7 +143,7 @@ static int judge_candidates(struct planner *pl)
 /* Merges the three sorted lists of keys: candidates, links of ours, remembered names. */
 static int make_groups(struct planner *pl)
 {
-	size_t k = 0, l = 0, m = pl->s->partial ? pl->s->names.n : 0;
+	size_t k = 0, l = 0, m = 0;
 
 	pl->groups =
 		calloc(pl->n_order + pl->n_link_order + pl->s->names.n + 1, sizeof(*pl->groups));

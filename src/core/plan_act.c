@@ -208,7 +208,7 @@ static int find_missed(struct planner *pl)
 				return r;
 		}
 	/* Named in the configuration, whether or not a file of it is there. */
-	for (size_t i = 0; i < pl->c->n_plugins && !pl->s->partial; i++) {
+	for (size_t i = 0; i < pl->c->n_plugins; i++) {
 		const struct config_plugin *said = &pl->c->plugins[i];
 		const struct group *g = find_group(pl, said->key);
 		int r;

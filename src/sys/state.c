@@ -11,7 +11,7 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-#define NAMES STATE_VAR_DIR "/names"
+#define NAMES STATE_VAR_DIR "/" STATE_FILE_NAMES
 #define REQUEST STATE_RUN_DIR "/reload-requested"
 #define GENERATION STATE_RUN_DIR "/generation"
 #define FILE_MAX_BYTES ((size_t)64 * 1024 * 1024)
@@ -120,18 +120,7 @@ static int parse_name(char *line, struct remembered_names *n)
 	return remembered_names_add(n, &m);
 }
 
-/* Is the line KEY TAB... of one of the keys? */
-static bool is_wanted(const char *line, char *const *keys)
-{
-	size_t n = strcspn(line, "\t");
-
-	for (; *keys; keys++)
-		if (strncmp(line, *keys, n) == 0 && (*keys)[n] == 0)
-			return true;
-	return false;
-}
-
-static int read_names(const struct root *r, char *const *keys, struct remembered_names *ret)
+int state_read_names(const struct root *r, struct remembered_names *ret)
 {
 	_cleanup_(remembered_names_done) struct remembered_names n = {0};
 	_cleanup_free_ char *text = NULL;
@@ -144,7 +133,7 @@ static int read_names(const struct root *r, char *const *keys, struct remembered
 		n.error = -k;
 	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
 	     line = strtok_r(NULL, "\n", &save)) {
-		if (line[0] == '#' || (keys && !is_wanted(line, keys)))
+		if (line[0] == '#')
 			continue;
 		k = parse_name(line, &n);
 		if (k < 0)
@@ -153,16 +142,6 @@ static int read_names(const struct root *r, char *const *keys, struct remembered
 	*ret = n;
 	n = (struct remembered_names){0};
 	return 0;
-}
-
-int state_read_names(const struct root *r, struct remembered_names *ret)
-{
-	return read_names(r, NULL, ret);
-}
-
-int state_read_names_of(const struct root *r, char *const *keys, struct remembered_names *ret)
-{
-	return read_names(r, keys, ret);
 }
 
 int state_write_names(const struct root *r, const struct remembered_names *n, enum fs_write how)

@@ -157,8 +157,8 @@ static int read_name(const struct world *w, struct candidate *k)
 		if (slash && strchr(slash + 1, '/'))
 			continue;
 		k->store = i;
-		r = str_replace(&k->file, slash ? slash + 1 : rest);
-		if (r < 0 || (slash && !dir))
+		k->file = slash ? slash + 1 : rest;
+		if (slash && !dir)
 			return -ENOMEM;
 		r = name_parse(dir, k->file, &k->name);
 		if (r != 0)

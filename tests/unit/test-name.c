@@ -198,14 +198,14 @@ static void test_rule_01_work_files_are_no_candidates(void **state)
 static void test_rule_01_version_directories(void **state)
 {
 	UNUSED(state);
-	assert_true(name_is_version_dir("2.2.1"));
-	assert_true(name_is_version_dir("2.0.1-rc.1"));
-	assert_true(name_is_version_dir("2.0.1~rc.1"));
-	assert_false(name_is_version_dir("2.2"));
-	assert_false(name_is_version_dir("1:2.2.1"));
-	assert_false(name_is_version_dir("v2.2.1"));
-	assert_false(name_is_version_dir(""));
-	assert_false(name_is_version_dir(".."));
+	assert_int_equal(name_is_version_dir("2.2.1"), 1);
+	assert_int_equal(name_is_version_dir("2.0.1-rc.1"), 1);
+	assert_int_equal(name_is_version_dir("2.0.1~rc.1"), 1);
+	assert_int_equal(name_is_version_dir("2.2"), 0);
+	assert_int_equal(name_is_version_dir("1:2.2.1"), 0);
+	assert_int_equal(name_is_version_dir("v2.2.1"), 0);
+	assert_int_equal(name_is_version_dir(""), 0);
+	assert_int_equal(name_is_version_dir(".."), 0);
 }
 
 static void test_rule_01_names_and_keys(void **state)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The daemon looks first where an event points. Whatever it does so must be what a look at everything
-does: after any operation, once it is quiet, nothing is due."""
+"""The daemon looks only at what is in doubt. Whatever it does so must be what a look at everything does:
+after any operation, once it is quiet, nothing is due."""
 
 import contextlib
 import os
@@ -163,7 +163,7 @@ class Chance:
         return version
 
     def configure(self):
-        # The settled look would mend what a partial one missed: it comes too late here.
+        # No settled look: each step has to be seen by its own events.
         lines = ["[Plugind]", f"Store={STORES[0]} {STORES[1]}", "SettleSec=1h", "SettleMaxSec=1h"]
         if self.random.random() < 0.3:
             lines.append("LinkName=" + self.random.choice(["%n", "x-%n", "vsmtp-plugin-%n"]))
@@ -206,7 +206,7 @@ def settle(tree, done):
     "turns, burst", [(40, 1), pytest.param(300, 1, marks=pytest.mark.slow),
                      pytest.param(80, 6, marks=pytest.mark.slow)]
 )  # fmt: skip
-def test_rule_16_partial_looks_are_as_good_as_full_ones(tree, turns, burst):
+def test_rule_16_a_look_at_what_is_in_doubt_is_as_good_as_one_at_everything(tree, turns, burst):
     seed = int(os.environ.get("KIT_SEED", random.randrange(1 << 32)))
     print("seed", seed)  # KIT_SEED=... repeats it
     tree.mkdir(STORES[1])
@@ -226,7 +226,7 @@ def test_rule_16_partial_looks_are_as_good_as_full_ones(tree, turns, burst):
         assert tree.links() == links, done[-6:]
 
 
-def test_rule_07_a_partial_look_remembers_a_found_name(tree):
+def test_rule_07_a_found_name_is_remembered(tree):
     """The administrator renames a link; its plugin goes and comes back: his name is used."""
     with tree.daemon() as daemon:
         tree.plugin("alpha")
