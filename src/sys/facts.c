@@ -152,6 +152,8 @@ static int follow(const struct facts_place *p, struct walk *w, struct file_facts
 	unsigned before = p->watch ? watch_turn(p->watch, WATCH_TARGETS) : 0;
 	int r = fs_walk(p->root, p->path, p->flags, p->watch ? watch_visit : NULL, p->watch, w);
 
+	if (r >= 0 && p->watch && w->error == 0 && S_ISDIR(w->st.st_mode))
+		r = watch_visit(p->watch, w->fd, w->resolved, "", false);
 	if (p->watch)
 		(void)watch_turn(p->watch, before);
 	if (r < 0)

@@ -30,7 +30,7 @@ struct dir {
 	size_t store;
 	unsigned subject; /* what its watches are for */
 	int error;        /* errno: it could not be entered */
-	bool listed;      /* its entries are known */
+	bool waits;       /* a symlink that leads to no directory, as yet */
 	uint64_t device;
 	uint64_t inode;
 	struct trust_facts trust;
@@ -75,6 +75,8 @@ struct look {
 	size_t n_fresh_links;
 	uint64_t *changed; /* hashes of paths in stores whose facts may be others now */
 	size_t n_changed;
+	uint64_t *linked; /* inodes of what has several names: the others say so only now */
+	size_t n_linked;
 	bool listed; /* a directory of candidates was read whole */
 	struct buf path;
 };

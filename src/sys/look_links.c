@@ -55,10 +55,9 @@ static int follow(struct look *l, int dir_fd, struct link *k)
 	int r;
 
 	if (k->target && is_watched(l, k->target)) {
-		fd = root_open_path(l->o->root, k->target, O_PATH);
+		fd = root_open_path(l->o->root, k->target, O_PATH | O_NOFOLLOW);
 		if (fd == -ENOENT)
 			return 0;
-		p.watch = NULL;
 	}
 	l->path.len = 0;
 	buf_add(&l->path, l->c->links);
@@ -340,15 +339,20 @@ static int compare_hashes(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static bool has_changed(const struct look *l, const struct link *k)
+static bool is_changed(const struct look *l, uint64_t hash)
 {
-	return l->n_changed > 0 && k->target &&
-	       bsearch(&k->target_hash, l->changed, l->n_changed, sizeof(*l->changed),
-		       compare_hashes);
+	return l->n_changed > 0 &&
+	       bsearch(&hash, l->changed, l->n_changed, sizeof(*l->changed), compare_hashes);
 }
 
-/* Links whose candidate's facts are others now need no look at the link itself, unless it leads to
- * no candidate any more. */
+static bool has_changed(const struct look *l, const struct link *k)
+{
+	return k->target && (is_changed(l, k->target_hash) ||
+			     (k->followed && k->resolved && is_changed(l, look_hash(k->resolved))));
+}
+
+/* Links whose candidate's facts are others now need no look at the link itself. What leads to no
+ * candidate may lead to something else now if a directory was read whole. */
 static int doubt_by_candidates(struct look *l)
 {
 	int r = 0;
@@ -360,8 +364,11 @@ static int doubt_by_candidates(struct look *l)
 		const struct candidate *leads_to;
 
 		if (!has_changed(l, k)) {
-			if (k->followed && (l->doubt & DOUBT_TARGETS))
+			if (((l->doubt & DOUBT_TARGETS) && k->followed) ||
+			    (l->listed && (k->followed || k->dangling))) {
+				k->followed = true;
 				r = entries_add(&l->o->links, k->name);
+			}
 			continue;
 		}
 		leads_to = look_find(l, k->target);
@@ -382,7 +389,7 @@ int look_links(struct look *l)
 	struct stat st;
 	int r = 0;
 
-	if (l->n_changed > 0 || (l->doubt & DOUBT_TARGETS))
+	if (l->n_changed > 0 || l->listed || (l->doubt & DOUBT_TARGETS))
 		r = doubt_by_candidates(l);
 	if (r < 0)
 		return r;

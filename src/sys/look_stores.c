@@ -117,18 +117,40 @@ struct candidate *look_find(const struct look *l, const char *path)
 	return k;
 }
 
-static int note_changed(struct look *l, const char *path)
+static int note(uint64_t **list, size_t *n, uint64_t number)
 {
-	if ((l->n_changed & (l->n_changed - 1)) == 0) { /* room doubles at powers of two */
-		size_t room = l->n_changed ? l->n_changed * 2 : 1;
-		uint64_t *grown = reallocarray(l->changed, room, sizeof(*grown));
+	if ((*n & (*n - 1)) == 0) { /* room doubles at powers of two */
+		uint64_t *grown = reallocarray(*list, *n ? *n * 2 : 1, sizeof(*grown));
 
 		if (!grown)
 			return -ENOMEM;
-		l->changed = grown;
+		*list = grown;
 	}
-	l->changed[l->n_changed++] = look_hash(path);
+	(*list)[(*n)++] = number;
 	return 0;
+}
+
+static int note_changed(struct look *l, const char *path)
+{
+	return note(&l->changed, &l->n_changed, look_hash(path));
+}
+
+/* Other names of the same file may be candidates, and nothing happened to those. */
+static int note_linked(struct look *l, const struct file_facts *f)
+{
+	bool all = (l->doubt & DOUBT_ALL) != 0;
+
+	return f->many_names && !f->followed && !all
+		       ? note(&l->linked, &l->n_linked, f->signature.inode)
+		       : 0;
+}
+
+static bool is_linked(const struct look *l, const struct file_facts *f)
+{
+	for (size_t i = 0; i < l->n_linked; i++)
+		if (l->linked[i] == f->signature.inode)
+			return true;
+	return false;
 }
 
 static int add_fresh(struct look *l, struct candidate *made)
@@ -160,7 +182,8 @@ static int see_new(struct look *l, const struct dir *d, const struct facts_place
 	if (!k.path)
 		return -ENOMEM;
 	k.file = k.path + strlen(k.path) - strlen(p->file);
-	return add_fresh(l, &k);
+	r = note_linked(l, &k.facts);
+	return r < 0 ? r : add_fresh(l, &k);
 }
 
 /* One entry of a directory of candidates, which need not be there, nor be one. */
@@ -194,6 +217,8 @@ static int see_entry(struct look *l, const struct dir *d, int fd, const char *fi
 		k->libraries_known = k->libraries_known && r == FACTS_SAME;
 		if (r == FACTS_SAME)
 			return 0;
+		if (r > 0)
+			r = note_linked(l, &k->facts);
 	}
 	return r < 0 ? r : note_changed(l, p.path);
 }
@@ -252,20 +277,23 @@ static int walk_dir(struct look *l, struct dir *d, int *ret_fd)
 	return 0;
 }
 
-/* Where a version directory was expected: it may be a file that is called like one. */
+/* Where a version directory was expected: it may be a file that is called like one, or a symlink to
+ * what is to come. */
 static int see_impostor(struct look *l, struct dir *d)
 {
 	const struct dir *store = NULL;
 	_cleanup_close_ int fd = -EBADF;
+	struct stat st;
 
 	for (size_t i = 0; !store && i < l->o->n_dirs; i++)
 		if (l->o->dirs[i].store == d->store && !l->o->dirs[i].version)
 			store = &l->o->dirs[i];
-	if (!store || !str_ends(d->version, ".so"))
+	if (!store)
 		return 0;
 	fd = root_open_path(l->o->root, store->path, O_PATH | O_DIRECTORY);
 	if (fd < 0)
 		return look_is_fatal(fd) ? fd : 0; /* its own event tells */
+	d->waits = fstatat(fd, d->version, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 	return see_entry(l, store, fd, d->version, FACTS_ANEW);
 }
 
@@ -291,6 +319,7 @@ static int see_dir(struct look *l, size_t at)
 		return r;
 	l->listed = true;
 	entries_clear(&o->dirs[at].doubt);
+	o->dirs[at].waits = false;
 	if (!o->dirs[at].version)
 		doubt_versions_of(o, o->dirs[at].store);
 	else if (o->dirs[at].error == ENOTDIR || o->dirs[at].error == ENOENT)
@@ -302,7 +331,6 @@ static int see_dir(struct look *l, size_t at)
 		o->dirs[at].error = r < 0 ? -r : 0;
 		r = 0;
 	}
-	o->dirs[at].listed = names != NULL;
 	for (char **n = names; r >= 0 && n && *n; n++) {
 		/* o->dirs may move */
 		int version = o->dirs[at].version ? 0 : name_is_version_dir(*n);
@@ -348,14 +376,14 @@ static int see_entries(struct look *l, size_t at)
 /* Is it to be looked at though nothing happened to the entry itself? */
 static bool is_open_question(const struct look *l, const struct candidate *k)
 {
-	return facts_are_unfinished(&k->facts) ||
+	return facts_are_unfinished(&k->facts) || is_linked(l, &k->facts) ||
 	       (k->facts.followed && (l->doubt & DOUBT_TARGETS) != 0);
 }
 
 /* The rest of what is not settled: found by its directory. */
 static int see_unfinished(struct look *l)
 {
-	if (!l->o->unfinished && !(l->doubt & DOUBT_TARGETS))
+	if (!l->o->unfinished && l->n_linked == 0 && !(l->doubt & DOUBT_TARGETS))
 		return 0;
 	for (size_t i = 0; i < l->o->n_dirs; i++) {
 		const struct dir *d = &l->o->dirs[i];
@@ -502,12 +530,13 @@ static int judge_dirs(struct look *l)
 		struct store_facts *store = &l->s->stores[d->store];
 		bool absent = d->error == ENOENT || d->error == ENOTDIR;
 
-		if (absent && d->version) {
+		if (absent && d->version && !d->waits) {
 			remove_dir(o, i);
 			continue;
 		}
-		store->absent = store->absent || absent;
-		if (d->error != 0 && !absent && store->error == 0) {
+		store->absent = store->absent || (absent && !d->version);
+		if (d->error != 0 && !absent &&
+		    (store->error == 0 || strcmp(d->path, store->error_path) < 0)) {
 			store->error = d->error;
 			if (str_replace(&store->error_path, d->path) < 0)
 				return -ENOMEM;

@@ -182,6 +182,7 @@ void look_done(struct look *l)
 		link_done(&l->fresh_links[i]);
 	free(l->fresh_links);
 	free(l->changed);
+	free(l->linked);
 	buf_done(&l->path);
 }
 

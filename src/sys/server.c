@@ -354,6 +354,8 @@ int server_read(struct server_memory *m, const struct root *r, const struct conf
 	int e = fs_walk(r, c->program, walk_flags, visit, userdata, &w);
 	bool there;
 
+	if (e == 0 && visit && w.error == 0 && S_ISDIR(w.st.st_mode))
+		e = visit(userdata, w.fd, w.resolved, "", false);
 	if (e < 0)
 		return e;
 	there = w.error == 0 && S_ISREG(w.st.st_mode);

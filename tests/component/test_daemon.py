@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The daemon: rules 13 and 15, what it costs when idle, and partial looks against full ones."""
+"""The daemon: rules 13 and 15, and what it costs when idle."""
 
 import fcntl
 import os

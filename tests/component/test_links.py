@@ -143,7 +143,6 @@ def test_rule_10_a_link_deleted_while_nobody_watched_comes_back(tree):
 
 
 def test_rule_07_a_name_that_we_chose_follows_the_template(tree):
-    """Also if only a partial look made the link."""
     with tree.daemon() as daemon:
         for name in ("one", "two"):
             tree.plugin(name)
