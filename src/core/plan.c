@@ -179,6 +179,8 @@ bool planner_is_transient(const struct planner *pl, const struct candidate *k)
 {
 	enum gate g = planner_verdict(pl, k)->gate;
 
+	if (g == GATE_MISSING_LIBRARY && k->facts.missing_unsure)
+		return true;
 	if (g != GATE_BEING_WRITTEN &&
 	    !(g == GATE_UNREADABLE && k->facts.readable && k->facts.read_error != 0))
 		return false;

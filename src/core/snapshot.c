@@ -12,6 +12,7 @@ void elf_facts_done(struct elf_facts *f)
 	free(f->build_id);
 	free(f->interpreter);
 	strv_free(f->needed);
+	free(f->search_path);
 	*f = (struct elf_facts){0};
 }
 

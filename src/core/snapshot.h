@@ -54,6 +54,7 @@ struct elf_facts {
 	char *interpreter;   /* PT_INTERP, or NULL */
 	char **needed;       /* DT_NEEDED in order */
 	bool searches;       /* has DT_RPATH or DT_RUNPATH: needed names mean something else here */
+	char *search_path;   /* that text, or NULL */
 };
 
 void elf_facts_done(struct elf_facts *f);
@@ -109,6 +110,7 @@ struct file_facts {
 	bool young;      /* its times were younger than their grain when it was looked at */
 	struct elf_facts elf;
 	char **missing;         /* libraries the server's loader cannot find */
+	bool missing_unsure;    /* ... or the one who looked cannot see (rule 9) */
 	char *missing_question; /* why the loader could not be asked, or NULL */
 	char *identity;         /* see DESIGN: build-id and size, else inode, size, mtime */
 	char *resolved;         /* path after symlinks, as the server sees it, or NULL */

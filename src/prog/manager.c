@@ -517,7 +517,7 @@ static int start(struct manager *m, enum server_flags flags)
 	int r = sd_event_default(&m->loop);
 
 	if (r >= 0)
-		r = observer_new(m->root, flags, &m->observer);
+		r = observer_new(m->root, flags | SERVER_CONFINED, &m->observer);
 	if (r < 0)
 		return log_errno(LOG_ERR, r, "Cannot start");
 	r = watch_new(m->root, &m->watch);

@@ -60,7 +60,8 @@ struct observer {
 	struct entries links;
 	uint64_t links_device;
 	uint64_t links_inode;
-	bool unfinished; /* a candidate has to be looked at again though nothing happens to it */
+	bool cache_watched; /* ld.so.cache(8), for libraries that are not found */
+	bool unfinished;    /* a candidate has to be looked at again though nothing happens to it */
 };
 
 struct look {
@@ -77,6 +78,7 @@ struct look {
 	size_t n_changed;
 	uint64_t *linked; /* inodes of what has several names: the others say so only now */
 	size_t n_linked;
+	bool libraries_checked;
 	bool listed; /* a directory of candidates was read whole */
 	struct buf path;
 };

@@ -268,22 +268,51 @@ static bool needs_libraries(const struct look *l, const struct candidate *k)
 static int look_libraries_of(struct look *l, struct candidate *k)
 {
 	struct file_facts *f = &k->facts;
+	const struct loader_question q = {.path = k->path, .origin = l->c->links, .elf = &f->elf};
+	int r = 0;
 
 	if (k->libraries_known && !(l->doubt & (DOUBT_LIBRARIES | DOUBT_ALL)))
 		return 0;
 	strv_free(TAKE_PTR(f->missing));
 	free(TAKE_PTR(f->missing_question));
+	f->missing_unsure = false;
 	k->libraries_known = true;
 	if (!needs_libraries(l, k))
 		return 0;
 	k->libraries_known = false;
-	return server_find_missing(l->o->server, l->o->root, &l->s->server, k->path, &f->elf,
-				   &f->missing, &f->missing_question);
+	if (!l->libraries_checked)
+		r = server_check_libraries(l->o->server, l->o->root, &l->s->server);
+	l->libraries_checked = true;
+	if (r >= 0)
+		r = server_find_missing(l->o->server, l->o->root, &l->s->server, &q, &f->missing,
+					&f->missing_question);
+	f->missing_unsure = f->missing && (l->o->flags & SERVER_CONFINED);
+	return r;
+}
+
+/* While something is not found ldconfig(8) may mend it. */
+static int watch_cache(struct look *l, bool wanted)
+{
+	_cleanup_(walk_done) struct walk w = WALK_INIT;
+	struct observer *o = l->o;
+	int r = 0;
+
+	if (!o->watch || (wanted == o->cache_watched && !(l->doubt & DOUBT_LIBRARIES)))
+		return 0;
+	watch_begin(o->watch, WATCH_LIBRARIES);
+	if (wanted)
+		r = fs_walk(o->root, LOADER_CACHE, 0, watch_visit, o->watch, &w);
+	if (r < 0)
+		return r;
+	watch_end(o->watch, WATCH_LIBRARIES);
+	o->cache_watched = wanted;
+	return 0;
 }
 
 /* A negative answer is asked for again at each look. */
 static int look_libraries(struct look *l)
 {
+	bool open = l->s->server.state == SERVER_UNKNOWN;
 	int r = 0;
 
 	if (!root_is_host(l->o->root))
@@ -293,8 +322,9 @@ static int look_libraries(struct look *l)
 
 		r = look_libraries_of(l, k);
 		k->libraries_known = !k->facts.missing && !k->facts.missing_question;
+		open = open || k->facts.missing;
 	}
-	return r;
+	return r < 0 ? r : watch_cache(l, open);
 }
 
 static int look_once(struct look *l)

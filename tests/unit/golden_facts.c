@@ -94,7 +94,8 @@ static int read_option(struct file_facts *f, char *option)
 		return version_is_valid(value) ? str_replace(&f->elf.note_version, value) : -EINVAL;
 	if (strcmp(option, "build") == 0)
 		return str_replace(&f->elf.build_id, value);
-	if (strcmp(option, "missing") == 0)
+	f->missing_unsure = f->missing_unsure || strcmp(option, "unseen") == 0;
+	if (strcmp(option, "missing") == 0 || strcmp(option, "unseen") == 0)
 		return strv_add(&f->missing, value);
 	if (strcmp(option, "form") == 0 && choose(forms, value, &choice))
 		f->elf.form = (enum elf_form)choice;
