@@ -268,6 +268,14 @@ int planner_act(struct planner *pl)
 	return r;
 }
 
+const struct candidate *plan_unread(const struct plan *p, const struct snapshot *s)
+{
+	for (size_t i = 0; i < p->n_verdicts; i++)
+		if (p->verdicts[i].gate == GATE_UNREADABLE && s->candidates[i].facts.readable)
+			return &s->candidates[i];
+	return NULL;
+}
+
 size_t plan_changes(const struct plan *p)
 {
 	size_t n = p->directory == PLAN_DIRECTORY_MAKE || p->directory == PLAN_DIRECTORY_TAKE_OVER;

@@ -44,11 +44,14 @@ int pass_look(const struct root *r, struct observer *o, struct pass *ret)
 	return k;
 }
 
-/* A courtesy to who watches the number: a full /run must not stop the links. */
+/* A courtesy to who watches the number: a full /run must not stop the links. What a killed process
+ * left in our directories goes as well. */
 void pass_count(const struct root *r, const struct pass *p)
 {
-	if (outcome_count(&p->outcome, CHANGE_DONE) > 0)
-		(void)!state_count_change(r);
+	if (outcome_count(&p->outcome, CHANGE_DONE) == 0)
+		return;
+	(void)!state_count_change(r);
+	state_sweep(r);
 }
 
 int pass_apply(const struct root *r, struct pass *p)
@@ -86,7 +89,8 @@ int pass_exit_code(const struct pass *p)
 	const struct outcome *o = &p->outcome;
 
 	if (p->plan.directory == PLAN_DIRECTORY_REFUSED || o->directory_error || o->sync_error ||
-	    outcome_count(o, CHANGE_FAILED) > 0 || outcome_count(o, CHANGE_MOVED) > 0)
+	    outcome_count(o, CHANGE_FAILED) > 0 || outcome_count(o, CHANGE_MOVED) > 0 ||
+	    plan_unread(&p->plan, &p->seen))
 		return 1;
 	/* An image whose server cannot be asked, with nothing to hold back, is in order (EDGES). */
 	if (p->plan.not_known) {

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -29,7 +30,37 @@ int state_prepare(const struct root *r)
 		if (k < 0)
 			return k;
 	}
+	state_sweep(r);
 	return 0;
+}
+
+/* `.NAME.PID`, as fs_write() calls it, of a process that is no more. */
+static bool is_left_over(const char *file)
+{
+	const char *dot = strrchr(file, '.');
+	char *end;
+	long pid;
+
+	if (file[0] != '.' || dot == file || dot[1] < '1' || dot[1] > '9')
+		return false;
+	pid = strtol(dot + 1, &end, 10);
+	return *end == 0 && pid <= INT_MAX && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+void state_sweep(const struct root *r)
+{
+	static const char *const directories[] = {STATE_RUN_DIR, STATE_VAR_DIR};
+
+	for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+		_cleanup_close_ int fd = root_open_path(r, directories[i], O_PATH | O_DIRECTORY);
+		_cleanup_strv_ char **names = NULL;
+
+		if (fd < 0 || fs_list(fd, &names) < 0)
+			continue; /* the next pass may */
+		for (char **n = names; n && *n; n++)
+			if (is_left_over(*n))
+				(void)unlinkat(fd, *n, 0);
+	}
 }
 
 int state_lock(const struct root *r)

@@ -17,8 +17,11 @@
 #define STATE_FILE_NAMES "names" /* in the state directory */
 
 /* Makes the run directory (and with --root what leads to it) if it is not there; the state
- * directory likewise. 0 or -errno. */
+ * directory likewise. Sweeps both. 0 or -errno. */
 int state_prepare(const struct root *r) _must_check_ _nonnull_all_;
+
+/* Removes the temporary files (fs_write) of processes that are no more. */
+void state_sweep(const struct root *r) _nonnull_all_;
 
 /* Takes the one lock that serialises passes (rule 15), waiting as long as it takes. Returns an fd
  * whose closing lets go, or -errno. */
