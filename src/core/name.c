@@ -56,11 +56,12 @@ char *name_key(const char *name)
 	return key;
 }
 
-bool name_is_version_dir(const char *dir)
+int name_is_version_dir(const char *dir)
 {
 	_cleanup_free_ char *version = NULL;
+	int r = version_from_name(dir, strlen(dir), &version);
 
-	return version_from_name(dir, strlen(dir), &version) == 0;
+	return r == -EINVAL ? 0 : r < 0 ? r : 1;
 }
 
 /* What follows `[lib]vsmtp-plugin-` with either separator, "" if the last separator is missing too,
@@ -119,10 +120,11 @@ static int parse_rest(const char *rest, struct name *n)
 	if (!copy)
 		return -ENOMEM;
 	/* The prefix and a version, and nothing between them. */
-	if (name_is_version_dir(rest)) {
+	r = name_is_version_dir(rest);
+	if (r > 0)
 		n->problem = NAME_EMPTY;
-		return 0;
-	}
+	if (r != 0)
+		return MIN(r, 0);
 	r = split_version(copy, &n->file_version);
 	if (r < 0)
 		return r;

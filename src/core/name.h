@@ -46,8 +46,8 @@ void name_done(struct name *n);
  * -ENOMEM. */
 int name_parse(const char *dir, const char *file, struct name *ret) _must_check_ _nonnull_(2, 3);
 
-/* May a store's sub-directory of that name hold layout B? */
-bool name_is_version_dir(const char *dir) _nonnull_all_;
+/* May a store's sub-directory of that name hold layout B? 1, 0 or -ENOMEM. */
+int name_is_version_dir(const char *dir) _nonnull_all_;
 /* Is the text a NAME at all ([A-Za-z0-9][A-Za-z0-9_-]*)? */
 bool name_is_valid(const char *name) _nonnull_all_;
 /* The key of a NAME (owned; NULL if out of memory). */

@@ -143,7 +143,7 @@ static int judge_candidates(struct planner *pl)
 /* Merges the three sorted lists of keys: candidates, links of ours, remembered names. */
 static int make_groups(struct planner *pl)
 {
-	size_t k = 0, l = 0, m = pl->s->partial ? pl->s->names.n : 0;
+	size_t k = 0, l = 0, m = 0;
 
 	pl->groups =
 		calloc(pl->n_order + pl->n_link_order + pl->s->names.n + 1, sizeof(*pl->groups));
@@ -179,6 +179,8 @@ bool planner_is_transient(const struct planner *pl, const struct candidate *k)
 {
 	enum gate g = planner_verdict(pl, k)->gate;
 
+	if (g == GATE_MISSING_LIBRARY && k->facts.missing_unsure)
+		return true;
 	if (g != GATE_BEING_WRITTEN &&
 	    !(g == GATE_UNREADABLE && k->facts.readable && k->facts.read_error != 0))
 		return false;

@@ -147,6 +147,9 @@ int plan_project(const struct plan *p, struct snapshot *s) _must_check_ _nonnull
 int plan_fingerprint(const struct config *c, const struct snapshot *s, uint64_t *ret)
 	_must_check_ _nonnull_all_;
 
+/* The first candidate that should be readable and could not be read, or NULL. */
+const struct candidate *plan_unread(const struct plan *p, const struct snapshot *s) _nonnull_all_;
+
 /* Is the link's text below a store? Then *ret_key (if not NULL) is the key of the plugin that the
  * text names, NULL if it names none. 1, 0 or -ENOMEM. */
 int plan_link_is_ours(const struct config *c, const struct link *l, char **ret_key)

@@ -234,7 +234,7 @@ static int find_missed(struct planner *pl)
 				return r;
 		}
 	/* Named in the configuration, whether or not a file of it is there. */
-	for (size_t i = 0; i < pl->c->n_plugins && !pl->s->partial; i++) {
+	for (size_t i = 0; i < pl->c->n_plugins; i++) {
 		const struct config_plugin *said = &pl->c->plugins[i];
 		const struct group *g = find_group(pl, said->key);
 		int r;
@@ -300,6 +300,14 @@ bool plan_found(const struct plan *p, enum finding_code code)
 		if (p->findings[i].code == code)
 			return true;
 	return false;
+}
+
+const struct candidate *plan_unread(const struct plan *p, const struct snapshot *s)
+{
+	for (size_t i = 0; i < p->n_verdicts; i++)
+		if (p->verdicts[i].gate == GATE_UNREADABLE && s->candidates[i].facts.readable)
+			return &s->candidates[i];
+	return NULL;
 }
 
 size_t plan_changes(const struct plan *p)

@@ -121,7 +121,7 @@ static void print_candidate(struct buf *b, const struct candidate *k)
 	buf_add(b, " at ");
 	buf_escape(b, f->resolved);
 	for (size_t i = 0; f->missing && f->missing[i]; i++) {
-		buf_add(b, " lacks ");
+		buf_add(b, f->missing_unsure ? " may lack " : " lacks ");
 		buf_escape(b, f->missing[i]);
 	}
 	buf_add(b, "\n");

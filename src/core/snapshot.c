@@ -12,6 +12,7 @@ void elf_facts_done(struct elf_facts *f)
 	free(f->build_id);
 	free(f->interpreter);
 	strv_free(f->needed);
+	free(f->search_path);
 	*f = (struct elf_facts){0};
 }
 
@@ -76,7 +77,6 @@ void server_facts_done(struct server_facts *s)
 void candidate_done(struct candidate *c)
 {
 	free(c->path);
-	free(c->file);
 	name_done(&c->name);
 	file_facts_done(&c->facts);
 	*c = (struct candidate){0};
@@ -164,8 +164,31 @@ bool unit_facts_is_called(const struct unit_facts *u, const char *name)
 	return str_eq(u->name, name) || strv_has(u->names, name);
 }
 
+int snapshot_share(struct snapshot *s, struct snapshot *ret)
+{
+	if (!s->holders) {
+		s->holders = malloc(sizeof(*s->holders));
+		if (!s->holders)
+			return -ENOMEM;
+		*s->holders = 1;
+	}
+	++*s->holders;
+	*ret = *s;
+	return 0;
+}
+
+bool snapshot_is_shared(const struct snapshot *s)
+{
+	return s->holders && *s->holders > 1;
+}
+
 void snapshot_done(struct snapshot *s)
 {
+	if (s->holders && --*s->holders > 0) {
+		*s = (struct snapshot){0};
+		return;
+	}
+	free(s->holders);
 	server_facts_done(&s->server);
 	for (size_t i = 0; i < s->n_stores; i++) {
 		free(s->stores[i].path);
@@ -177,7 +200,6 @@ void snapshot_done(struct snapshot *s)
 	free(s->candidates);
 	links_facts_done(&s->links);
 	remembered_names_done(&s->names);
-	strv_free(s->keys);
 	*s = (struct snapshot){0};
 }
 
@@ -201,11 +223,6 @@ void snapshot_sort(struct snapshot *s)
 		qsort(s->candidates, s->n_candidates, sizeof(*s->candidates), compare_candidates);
 	if (s->links.n > 0)
 		qsort(s->links.items, s->links.n, sizeof(*s->links.items), compare_links);
-}
-
-bool snapshot_speaks_of(const struct snapshot *s, const char *key)
-{
-	return !s->partial || strv_has(s->keys, key);
 }
 
 const struct link *snapshot_find_link(const struct snapshot *s, const char *name)

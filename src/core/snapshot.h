@@ -5,7 +5,7 @@
  * error. observe (sys) fills it, plan_make() (core) reads it, nothing changes it in between.
  *
  * Knows: the shape of facts. Must not know: how they are learnt, nor what is right or wrong.
- * Owns: a snapshot owns everything in it. */
+ * Owns: a snapshot owns everything in it, alone or together with others (snapshot_share). */
 
 #include "base/macro.h"
 #include "core/name.h"
@@ -54,6 +54,7 @@ struct elf_facts {
 	char *interpreter;   /* PT_INTERP, or NULL */
 	char **needed;       /* DT_NEEDED in order */
 	bool searches;       /* has DT_RPATH or DT_RUNPATH: needed names mean something else here */
+	char *search_path;   /* that text, or NULL */
 };
 
 void elf_facts_done(struct elf_facts *f);
@@ -104,9 +105,12 @@ struct file_facts {
 	int read_error; /* errno of a read that should have worked, or 0 */
 	bool being_written;
 	bool many_names; /* reached by a symlink, or has other hard links */
+	bool followed;   /* reached by a symlink */
 	bool judged;     /* elf below was learnt */
+	bool young;      /* its times were younger than their grain when it was looked at */
 	struct elf_facts elf;
 	char **missing;         /* libraries the server's loader cannot find */
+	bool missing_unsure;    /* ... or the one who looked cannot see (rule 9) */
 	char *missing_question; /* why the loader could not be asked, or NULL */
 	char *identity;         /* see DESIGN: build-id and size, else inode, size, mtime */
 	char *resolved;         /* path after symlinks, as the server sees it, or NULL */
@@ -174,11 +178,13 @@ struct store_facts {
 };
 
 struct candidate {
-	size_t store; /* index in snapshot.stores */
-	char *path;   /* STORE/[VERSION/]file: the link text to use */
-	char *file;   /* base name */
+	size_t store;     /* index in snapshot.stores */
+	char *path;       /* STORE/[VERSION/]file: the link text to use */
+	const char *file; /* its base name, in path */
 	struct name name;
 	struct file_facts facts;
+	bool stale;           /* sys/look: not seen again yet */
+	bool libraries_known; /* sys/look: facts.missing is the last word */
 };
 
 /* ---- the links directory ---- */
@@ -202,10 +208,13 @@ enum link_kind {
 struct link {
 	char *name;
 	enum link_kind kind;
-	char *text;         /* symlink text as it is, else NULL */
-	char *target;       /* the text made absolute and normalised, else NULL */
-	uint64_t inode;     /* of the entry itself */
-	int64_t ctime_nsec; /* of the entry itself */
+	char *text;           /* symlink text as it is, else NULL */
+	char *target;         /* the text made absolute and normalised, else NULL */
+	uint64_t target_hash; /* sys/look: of target */
+	bool followed;        /* sys/look: what it leads to is no candidate, and was looked at */
+	bool stale;           /* sys/look: in doubt */
+	uint64_t inode;       /* of the entry itself */
+	int64_t ctime_nsec;   /* of the entry itself */
 	bool dangling;
 	char *resolved;         /* what it leads to after symlinks, NULL if dangling */
 	char *identity;         /* of what it leads to, NULL if dangling */
@@ -280,10 +289,6 @@ struct unit_facts {
 };
 
 struct snapshot {
-	/* Holds only the candidates, links and remembered names of the plugins in `keys` (and all
-	 * foreign entries); what is not in it is not known. */
-	bool partial;
-	char **keys; /* partial only */
 	/* A package manager is at work, and who looked waits for it (rule 17): the caller's word.
 	 */
 	bool held;
@@ -294,6 +299,7 @@ struct snapshot {
 	size_t n_candidates;
 	struct links_facts links;
 	struct remembered_names names;
+	unsigned *holders; /* how many share what this holds; NULL: nobody else */
 };
 
 void trust_facts_done(struct trust_facts *t);
@@ -311,6 +317,10 @@ const char *unit_facts_id(const struct unit_facts *u) _nonnull_all_;
 /* Is that one of its names? */
 bool unit_facts_is_called(const struct unit_facts *u, const char *name) _nonnull_all_;
 void snapshot_done(struct snapshot *s);
+/* Another holder of the same facts, which are freed by the last one's snapshot_done(). Nobody may
+ * change them while they are shared. 0 or -ENOMEM. */
+int snapshot_share(struct snapshot *s, struct snapshot *ret) _must_check_ _nonnull_all_;
+bool snapshot_is_shared(const struct snapshot *s) _nonnull_all_;
 
 /* Adds a copy at its place. 0 or -ENOMEM. */
 int remembered_names_add(struct remembered_names *r, const struct remembered *item)
@@ -318,7 +328,5 @@ int remembered_names_add(struct remembered_names *r, const struct remembered *it
 
 /* Puts all lists into their order. */
 void snapshot_sort(struct snapshot *s) _nonnull_all_;
-/* Is it full, or is the plugin one of those it is about? */
-bool snapshot_speaks_of(const struct snapshot *s, const char *key) _nonnull_all_;
 /* NULL if there is none. Needs the order. */
 const struct link *snapshot_find_link(const struct snapshot *s, const char *name) _nonnull_all_;

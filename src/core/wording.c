@@ -282,11 +282,18 @@ static void add_directory(struct buf *b, const struct config *c, const struct sn
 int wording_plan_trouble(const struct config *c, const struct snapshot *s, const struct plan *p,
 			 char **ret)
 {
+	const struct candidate *unread = plan_unread(p, s);
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
 	if (p->not_known)
 		add_not_known(&b, c, s);
 	add_directory(&b, c, s, p);
+	if (unread) {
+		separate(&b);
+		buf_escape(&b, unread->path);
+		buf_add(&b, " could not be read: ");
+		word_error(&b, unread->facts.read_error);
+	}
 	if (s->names.error != 0) {
 		separate(&b);
 		buf_add(&b, "the record of link names could not be read: ");

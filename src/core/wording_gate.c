@@ -265,6 +265,9 @@ static void values_libraries(struct buf *b, const struct talk *t)
 	if (strv_len(f->missing) > 0) {
 		buf_add(b, "the server's loader does not find ");
 		word_list(b, f->missing);
+		if (f->missing_unsure)
+			buf_add(b, " as far as this process can see, so its link stays as it is; "
+				   "`vsmtp-pluginctl sync` sees what vSMTP will");
 	} else if (f->missing_question) {
 		buf_add(b, "not judged: ");
 		buf_escape(b, f->missing_question);

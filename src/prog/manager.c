@@ -8,7 +8,9 @@
 #include "prog/log.h"
 #include "prog/report.h"
 #include "prog/sync.h"
+#include "sys/clock.h"
 #include "sys/conf.h"
+#include "sys/facts.h"
 #include "sys/observe.h"
 #include "sys/pkglock.h"
 #include "sys/state.h"
@@ -21,8 +23,7 @@
 
 /* How often to look when inotify cannot watch everything. */
 #define CLOCK_LOOK_USEC (30 * USEC_PER_SEC)
-/* How often to look while somebody writes a file by another name of it: inotify tells the directory
- * of the name that he used when he closes it. */
+/* How often to look while a file may change without an event. */
 #define WRITER_LOOK_USEC (5 * USEC_PER_SEC)
 
 struct manager {
@@ -35,8 +36,17 @@ struct manager {
 	struct restart restart;
 	struct holder holder;
 	struct report report;
-	struct config config; /* of the last full pass */
-	char *reload;         /* what is known of the reload, for the state line */
+	sd_event_source *inotify;
+	sd_event_source *mounts;
+	sd_event_source *rest; /* turns these two on again */
+	uint64_t rest_usec;    /* until then no event makes us look */
+	uint64_t mounts_usec;  /* and none of the mount table before then */
+	struct config config;  /* as it was last read */
+	struct config_remarks remarks;
+	bool config_in_doubt;
+	bool locks_in_doubt; /* the way to them */
+	bool news;           /* what inotify told of matters */
+	char *reload;        /* what is known of the reload, for the state line */
 	int daemon_fd;
 	bool quiet_clock;  /* the limit was reported */
 	bool sandbox_fine; /* no new directory is on record */
@@ -46,11 +56,15 @@ static void manager_done(struct manager *m)
 {
 	sd_event_source_disable_unref(m->settle);
 	sd_event_source_disable_unref(m->clock);
+	sd_event_source_disable_unref(m->rest);
+	sd_event_source_disable_unref(m->inotify);
+	sd_event_source_disable_unref(m->mounts);
 	holder_done(&m->holder);
-	watch_free(m->watch);
 	observer_free(m->observer);
+	watch_free(m->watch);
 	sd_event_unref(m->loop);
 	report_done(&m->report);
+	config_remarks_done(&m->remarks);
 	config_done(&m->config);
 	free(m->reload);
 	fd_close(m->daemon_fd);
@@ -76,10 +90,10 @@ static int schedule(struct manager *m)
 	return r < 0 ? r : sd_event_source_set_enabled(m->settle, SD_EVENT_ONESHOT);
 }
 
-static bool is_written_elsewhere(const struct snapshot *s)
+static bool waits_for_the_clock(const struct snapshot *s)
 {
 	for (size_t i = 0; i < s->n_candidates; i++)
-		if (s->candidates[i].facts.being_written && s->candidates[i].facts.many_names)
+		if (facts_wait_for_the_clock(&s->candidates[i].facts))
 			return true;
 	return false;
 }
@@ -89,7 +103,7 @@ static int mind_the_clock(struct manager *m, const struct pass *p)
 {
 	int limited = watch_limited(m->watch), r;
 
-	if (!limited && !is_written_elsewhere(&p->seen)) {
+	if (!limited && !waits_for_the_clock(&p->seen)) {
 		m->quiet_clock = false;
 		return sd_event_source_set_enabled(m->clock, SD_EVENT_OFF);
 	}
@@ -147,80 +161,106 @@ static int tell(struct manager *m, const struct pass *p)
 	return report_state(&m->report, m->root, p, &state);
 }
 
-/* Arms, looks, and puts the links right. */
-static int full_pass(struct manager *m)
+/* Everything may have changed, also what is asked of the world. */
+static void doubt_all(struct manager *m)
+{
+	m->config_in_doubt = m->locks_in_doubt = true;
+	observer_doubt_all(m->observer);
+}
+
+/* Arms first, then reads. */
+static int configure(struct manager *m)
+{
+	struct config_remarks remarks = {0};
+	struct config config = {0};
+	int r;
+
+	if (!m->config_in_doubt && !watch_is_blind(m->watch, WATCH_CONFIG))
+		return 0;
+	watch_begin(m->watch, WATCH_CONFIG);
+	r = conf_visit(m->root, watch_visit, m->watch);
+	if (r >= 0)
+		r = conf_load(m->root, &config, &remarks);
+	if (r < 0) {
+		config_remarks_done(&remarks);
+		return r;
+	}
+	watch_end(m->watch, WATCH_CONFIG);
+	config_done(&m->config);
+	config_remarks_done(&m->remarks);
+	m->config = config;
+	m->remarks = remarks;
+	m->config_in_doubt = false;
+	observer_doubt_all(m->observer);
+	restart_configure(&m->restart, config.settle_usec, config.settle_max_usec);
+	return 0;
+}
+
+static int arm_locks(struct manager *m)
+{
+	int r;
+
+	if (!m->locks_in_doubt && !watch_is_blind(m->watch, WATCH_LOCKS))
+		return 0;
+	watch_begin(m->watch, WATCH_LOCKS);
+	r = pkglock_visit(m->root, watch_visit, m->watch);
+	if (r < 0)
+		return r;
+	watch_end(m->watch, WATCH_LOCKS);
+	m->locks_in_doubt = false;
+	return 0;
+}
+
+/* Configuration and remarks are lent for the pass. */
+static void lent_pass_done(struct pass *p)
+{
+	p->config = (struct config){0};
+	p->remarks = (struct config_remarks){0};
+	pass_done(p);
+}
+
+/* Looks and plans; also asks the holder. */
+static int look(struct manager *m, struct pass *p)
+{
+	int r = configure(m);
+
+	if (r >= 0)
+		r = arm_locks(m);
+	if (r >= 0)
+		r = holder_ask(&m->holder, m->root, m->config.hold_max_usec);
+	if (r < 0)
+		return r;
+	p->config = m->config;
+	p->remarks = m->remarks;
+	p->seen.held = holder_holds(&m->holder);
+	return pass_observe(m->observer, p);
+}
+
+/* Looks, and puts the links right. */
+static int one_pass(struct manager *m)
 {
 	_cleanup_close_ int lock = -EBADF;
-	_cleanup_(pass_done) struct pass p = {0};
-	int r = state_prepare(m->root);
+	_cleanup_(lent_pass_done) struct pass p = {0};
+	uint64_t begun = clock_usec(CLOCK_MONOTONIC), ended;
+	int r;
 
-	if (r < 0)
-		return log_errno(LOG_ERR, r, "Cannot make " STATE_RUN_DIR " or " STATE_VAR_DIR);
 	lock = pass_lock(m->root);
 	if (lock < 0)
 		return lock;
-	watch_begin(m->watch);
-	r = conf_visit(m->root, watch_visit, m->watch);
-	if (r >= 0)
-		r = pkglock_visit(m->root, watch_visit, m->watch);
-	if (r >= 0)
-		r = pass_configure(m->root, &p);
-	if (r >= 0)
-		r = holder_ask(&m->holder, m->root, p.config.hold_max_usec);
-	p.seen.held = holder_holds(&m->holder);
-	if (r >= 0)
-		r = pass_observe(m->observer, &p);
-	watch_end(m->watch);
+	r = look(m, &p);
 	if (r >= 0)
 		r = pass_apply(m->root, &p);
 	lock = fd_close(lock);
+	ended = clock_usec(CLOCK_MONOTONIC);
+	m->rest_usec = ended + (ended - begun);
 	if (r < 0)
 		return log_errno(LOG_ERR, r, "Cannot look at plugins and links");
-	restart_configure(&m->restart, p.config.settle_usec, p.config.settle_max_usec);
 	r = report_pass(&m->report, &p);
 	if (r >= 0)
 		r = mind_the_clock(m, &p);
 	if (r >= 0)
 		r = tell(m, &p);
-	if (r >= 0)
-		r = mind_the_sandbox(m, &p);
-	config_done(&m->config);
-	m->config = p.config;
-	p.config = (struct config){0};
-	return r;
-}
-
-/* The leading edge: the plugins that these names belong to, at once. 1: done; 0: do a full pass. */
-static int partial_pass(struct manager *m, const struct watch_news *news)
-{
-	_cleanup_close_ int lock = -EBADF;
-	_cleanup_(pass_done) struct pass p = {0};
-	struct hint hints[WATCH_NAMES_MAX];
-	bool held = holder_holds(&m->holder);
-	int r;
-
-	if (news->look || news->n == 0)
-		return 0;
-	for (size_t i = 0; i < news->n; i++)
-		hints[i] = (struct hint){.dir = news->names[i].dir, .name = news->names[i].name};
-	lock = pass_lock(m->root);
-	if (lock < 0 || holder_ask(&m->holder, m->root, m->config.hold_max_usec) < 0 ||
-	    holder_holds(&m->holder) != held)
-		return 0; /* a full pass says so */
-	r = observe_some(m->observer, &m->config, hints, news->n, &p.seen);
-	if (r <= 0)
-		return 0;
-	p.seen.held = held;
-	r = plan_make(&m->config, &p.seen, &p.plan);
-	if (r < 0)
-		return 0;
-	p.config = m->config; /* lent for the pass */
-	r = pass_apply(m->root, &p);
-	lock = fd_close(lock);
-	if (r >= 0)
-		r = report_pass(&m->report, &p);
-	p.config = (struct config){0};
-	return r >= 0 && outcome_count(&p.outcome, CHANGE_DONE) == p.outcome.n_changes;
+	return r < 0 ? r : mind_the_sandbox(m, &p);
 }
 
 /* What a pass is followed by: a reload is asked for once it is quiet, but not while held. */
@@ -236,7 +276,7 @@ static int ask_later(struct manager *m)
 /* A pass that failed (no memory, no descriptors) is tried again by the clock. */
 static int pass_and_ask(struct manager *m)
 {
-	int r = full_pass(m);
+	int r = one_pass(m);
 
 	if (r < 0) {
 		(void)sd_event_source_set_time_relative(m->clock, CLOCK_LOOK_USEC);
@@ -248,8 +288,9 @@ static int pass_and_ask(struct manager *m)
 static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
 {
 	struct manager *m = userdata;
-	_cleanup_(pass_done) struct pass p = {0};
+	_cleanup_(lent_pass_done) struct pass p = {0};
 	const char *word = NULL;
+	bool due;
 	int r;
 
 	if (holder_ask(&m->holder, m->root, m->config.hold_max_usec) >= 0 &&
@@ -257,50 +298,104 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 		return pass_and_ask(m); /* to say so; the lock's event goes on from here */
 	if (!restart_begin(&m->restart, now_usec(m)))
 		return schedule(m);
-	observer_set_visit(m->observer, NULL, NULL);
-	r = pass_look(m->root, m->observer, &p);
-	observer_set_visit(m->observer, watch_visit, m->watch);
-	/* Something moved that no event told of, or the record of names fell behind. */
-	if (r >= 0 && (plan_changes(&p.plan) > 0 || p.plan.names_changed))
-		r = full_pass(m);
-	if (r >= 0 && plan_changes(&p.plan) == 0)
+	r = look(m, &p);
+	/* Something moved whose event we have not read yet, or the record of names fell behind. */
+	due = r >= 0 && (plan_changes(&p.plan) > 0 || p.plan.names_changed);
+	if (due) {
+		lent_pass_done(&p);
+		r = one_pass(m);
+	} else if (r >= 0) {
 		r = asker_ask(m->root, &p, &word);
+	}
 	if (r < 0)
 		log_errno(LOG_WARNING, r,
 			  "Cannot ask whether vSMTP is owed a reload; trying again");
 	if (r >= 0 && !str_eq(word, m->reload))
 		r = str_replace(&m->reload, word);
 	restart_end(&m->restart, now_usec(m), r < 0 ? RESTART_RESULT_FAILED : RESTART_RESULT_DONE);
-	if (p.config.links && plan_changes(&p.plan) == 0)
+	if (p.config.links)
 		(void)tell(m, &p);
 	return schedule(m);
 }
 
-static int on_inotify(sd_event_source *s _unused_, int fd _unused_, uint32_t events _unused_,
-		      void *userdata)
+/* No look begins sooner after the last one than that one took: a burst is few looks, and a world
+ * that takes long to look at leaves the processor to others. 1: it is time; 0: later; -errno. */
+static int is_time(struct manager *m, uint64_t due_usec, sd_event_source *s)
+{
+	int r;
+
+	if (clock_usec(CLOCK_MONOTONIC) >= due_usec)
+		return 1;
+	r = sd_event_source_set_enabled(s, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_source_set_time(m->rest, due_usec);
+	return r < 0 ? r : sd_event_source_set_enabled(m->rest, SD_EVENT_ONESHOT);
+}
+
+static int on_rested(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
 {
 	struct manager *m = userdata;
-	_cleanup_(watch_news_done) struct watch_news news = {0};
-	int r = watch_read(m->watch, &news);
+	int r = sd_event_source_set_enabled(m->inotify, SD_EVENT_ON);
 
+	if (r < 0 || !m->mounts)
+		return r;
+	return sd_event_source_set_enabled(m->mounts, SD_EVENT_ON);
+}
+
+static int on_news(void *userdata, unsigned subject, const char *dir, const char *name)
+{
+	struct manager *m = userdata;
+	int r = 1;
+
+	if (subject == WATCH_CONFIG)
+		m->config_in_doubt = true;
+	else if (subject == WATCH_LOCKS)
+		/* What a package manager did may be beyond all watches. */
+		doubt_all(m);
+	else
+		r = observer_doubt(m->observer, subject, dir, name);
+	m->news = m->news || r > 0;
+	return MIN(r, 0);
+}
+
+static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unused_, void *userdata)
+{
+	struct manager *m = userdata;
+	int r = is_time(m, m->rest_usec, s);
+
+	if (r <= 0)
+		return r;
+	m->news = false;
+	r = watch_read(m->watch, on_news, m);
 	if (r < 0)
 		log_errno(LOG_ERR, r, "Cannot read inotify events; looking at everything");
-	if (r >= 0 && !news.look && news.n == 0)
+	if (r != 0)
+		doubt_all(m);
+	else if (!m->news)
 		return 0;
-	if (r < 0 || partial_pass(m, &news) == 0)
-		r = pass_and_ask(m);
-	else
-		r = ask_later(m);
+	r = pass_and_ask(m);
 	return r < 0 ? r : holder_ask_again(&m->holder);
 }
 
-static int on_mounts(sd_event_source *s _unused_, int fd _unused_, uint32_t events _unused_,
-		     void *userdata)
+/* The table is read at a bounded rate: a machine with thousands of mounts changes it all the time.
+ */
+#define MOUNTS_REST 20
+
+static int on_mounts(sd_event_source *s, int fd _unused_, uint32_t events _unused_, void *userdata)
 {
 	struct manager *m = userdata;
-	int r = watch_mounts_moved(m->watch);
+	uint64_t begun = clock_usec(CLOCK_MONOTONIC), ended;
+	int r = is_time(m, m->mounts_usec, s);
 
-	return r == 0 ? 0 : pass_and_ask(m);
+	if (r <= 0)
+		return r;
+	r = watch_mounts_moved(m->watch);
+	ended = clock_usec(CLOCK_MONOTONIC);
+	m->mounts_usec = ended + MOUNTS_REST * (ended - begun);
+	if (r == 0)
+		return 0;
+	doubt_all(m);
+	return pass_and_ask(m);
 }
 
 /* The clock's turn, or the holder's: it has lasted too long. */
@@ -316,6 +411,7 @@ static int on_hangup(sd_event_source *s _unused_, const struct signalfd_siginfo 
 	int r;
 
 	(void)sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_usec(m));
+	doubt_all(m);
 	observer_forget(m->observer);
 	asker_forget(m->root);
 	r = pass_and_ask(m);
@@ -334,11 +430,11 @@ static int on_end(sd_event_source *s _unused_, const struct signalfd_siginfo *si
 
 static int add_sources(struct manager *m)
 {
-	int r = sd_event_add_io(m->loop, NULL, watch_fd(m->watch), EPOLLIN, on_inotify, m);
+	int r = sd_event_add_io(m->loop, &m->inotify, watch_fd(m->watch), EPOLLIN, on_inotify, m);
 
 	if (r >= 0 && watch_mounts_fd(m->watch) >= 0)
-		r = sd_event_add_io(m->loop, NULL, watch_mounts_fd(m->watch), EPOLLPRI, on_mounts,
-				    m);
+		r = sd_event_add_io(m->loop, &m->mounts, watch_mounts_fd(m->watch), EPOLLPRI,
+				    on_mounts, m);
 	if (r >= 0)
 		r = sd_event_add_signal(m->loop, NULL, SIGHUP, on_hangup, m);
 	if (r >= 0)
@@ -351,6 +447,11 @@ static int add_sources(struct manager *m)
 	if (r >= 0)
 		r = sd_event_add_time(m->loop, &m->clock, CLOCK_MONOTONIC, USEC_INFINITY,
 				      USEC_PER_SEC, on_clock, m);
+	if (r >= 0)
+		r = sd_event_add_time(m->loop, &m->rest, CLOCK_MONOTONIC, USEC_INFINITY, 1,
+				      on_rested, m);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(m->rest, SD_EVENT_OFF);
 	if (r >= 0)
 		r = holder_init(&m->holder, m->loop, on_clock, m);
 	if (r >= 0)
@@ -376,7 +477,7 @@ static int start(struct manager *m, enum server_flags flags)
 	int r = sd_event_default(&m->loop);
 
 	if (r >= 0)
-		r = observer_new(m->root, flags, &m->observer);
+		r = observer_new(m->root, flags | SERVER_CONFINED, &m->observer);
 	if (r < 0)
 		return log_errno(LOG_ERR, r, "Cannot start");
 	r = watch_new(m->root, &m->watch);
@@ -384,7 +485,8 @@ static int start(struct manager *m, enum server_flags flags)
 		return log_errno(LOG_ERR, r,
 				 "Cannot use inotify (raise the sysctl "
 				 "fs.inotify.max_user_instances)");
-	observer_set_visit(m->observer, watch_visit, m->watch);
+	observer_set_watch(m->observer, m->watch);
+	doubt_all(m);
 	restart_init(&m->restart, 0, 0);
 	r = add_sources(m);
 	return r < 0 ? log_errno(LOG_ERR, r, "Cannot start") : 0;

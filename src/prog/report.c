@@ -173,7 +173,7 @@ int report_pass(struct report *r, const struct pass *p)
 	if (p->outcome.names_error)
 		log_errno(LOG_WARNING, p->outcome.names_error,
 			  "Cannot write the record of link names below " STATE_VAR_DIR);
-	if (p->seen.partial || p->seen.held) /* half a transaction is no condition */
+	if (p->seen.held) /* half a transaction is no condition */
 		return 0;
 	k = conditions(p, &now);
 	if (k < 0)

@@ -48,11 +48,14 @@ int pass_look(const struct root *r, struct observer *o, struct pass *ret)
 	return k;
 }
 
-/* A courtesy to who watches the number: a full /run must not stop the links. */
+/* A courtesy to who watches the number: a full /run must not stop the links. What a killed process
+ * left in our directories goes as well. */
 void pass_count(const struct root *r, const struct pass *p)
 {
-	if (outcome_count(&p->outcome, CHANGE_DONE) > 0)
-		(void)!state_count_change(r);
+	if (outcome_count(&p->outcome, CHANGE_DONE) == 0)
+		return;
+	(void)!state_count_change(r);
+	state_sweep(r);
 }
 
 int pass_apply(const struct root *r, struct pass *p)
@@ -81,6 +84,11 @@ int pass_lock(const struct root *r)
 	char who[128];
 	int fd = state_lock(r, LOCK_NOTICE_USEC, &holder);
 
+	if (fd == -ENOENT) { /* the run directory was taken away: it is made again */
+		fd = state_prepare(r);
+		if (fd >= 0)
+			fd = state_lock(r, LOCK_NOTICE_USEC, &holder);
+	}
 	if (fd == -ETIMEDOUT) {
 		word_holder(&holder, who, sizeof(who));
 		log_msg(LOG_NOTICE,
@@ -129,7 +137,8 @@ int pass_exit_code(const struct pass *p)
 	const struct outcome *o = &p->outcome;
 
 	if (p->plan.directory == PLAN_DIRECTORY_REFUSED || o->directory_error || o->sync_error ||
-	    outcome_count(o, CHANGE_FAILED) > 0 || outcome_count(o, CHANGE_MOVED) > 0)
+	    outcome_count(o, CHANGE_FAILED) > 0 || outcome_count(o, CHANGE_MOVED) > 0 ||
+	    plan_unread(&p->plan, &p->seen))
 		return 1;
 	if (p->config.not_known)
 		return 1;

@@ -56,6 +56,7 @@ static int split(const char *argument, char **ret_dir, char **ret_file)
 {
 	_cleanup_free_ char *here = getcwd(NULL, 0), *path = NULL, *parent = NULL;
 	char *slash;
+	int r;
 
 	if (path_normalize(here ? here : "/", argument, &path) < 0)
 		return -ENOMEM;
@@ -65,9 +66,10 @@ static int split(const char *argument, char **ret_dir, char **ret_file)
 	*ret_file = strdup(slash + 1);
 	if (!parent || !*ret_file)
 		return -ENOMEM;
-	if (name_is_version_dir(parent))
+	r = name_is_version_dir(parent);
+	if (r > 0)
 		*ret_dir = TAKE_PTR(parent);
-	return 0;
+	return MIN(r, 0);
 }
 
 static int read_facts(const char *argument, struct file_facts *f)
@@ -108,10 +110,11 @@ static int read_candidate(const char *argument, struct candidate *k)
 	r = name_parse(dir, file, &k->name);
 	if (r <= 0)
 		return r;
-	k->file = TAKE_PTR(file);
 	k->path = strdup(argument);
 	if (!k->path)
 		return -ENOMEM;
+	k->file = strrchr(k->path, '/');
+	k->file = k->file && k->file[1] ? k->file + 1 : k->path;
 	r = read_facts(argument, &k->facts);
 	return r < 0 ? r : 1;
 }

@@ -303,40 +303,11 @@ static int enter_directory(struct applier *a, const struct links_facts *seen,
 	return 1;
 }
 
-/* A partial snapshot knows the names of some plugins only: the others' stay as the record has them.
- */
-static int merge_names(const struct applier *a, const struct snapshot *s, const struct plan *p,
-		       struct remembered_names *ret)
+/* A name must be on record before its link goes, but a new link does not wait for the disk. */
+static void write_names(struct applier *a, const struct plan *p)
 {
-	_cleanup_(remembered_names_done) struct remembered_names all = {0}, merged = {0};
-	int r = state_read_names(a->root, &all);
+	int r = p->names_changed ? state_write_names(a->root, &p->names, FS_WRITE_DURABLE) : 0;
 
-	for (size_t i = 0; r >= 0 && i < all.n; i++)
-		if (!snapshot_speaks_of(s, all.items[i].key))
-			r = remembered_names_add(&merged, &all.items[i]);
-	for (size_t i = 0; r >= 0 && i < p->names.n; i++)
-		r = remembered_names_add(&merged, &p->names.items[i]);
-	if (r >= 0 && all.error)
-		r = -all.error;
-	if (r < 0)
-		return r;
-	*ret = merged;
-	merged = (struct remembered_names){0};
-	return 0;
-}
-
-static void write_names(struct applier *a, const struct snapshot *s, const struct plan *p)
-{
-	_cleanup_(remembered_names_done) struct remembered_names merged = {0};
-	int r = 0;
-
-	if (p->names_changed && s->partial) {
-		r = merge_names(a, s, p, &merged);
-		if (r >= 0)
-			r = state_write_names(a->root, &merged, FS_WRITE_VOLATILE);
-	} else if (p->names_changed) {
-		r = state_write_names(a->root, &p->names, FS_WRITE_DURABLE);
-	}
 	a->out.names_error = r < 0 ? -r : 0;
 }
 
@@ -352,8 +323,6 @@ int apply(const struct root *r, const struct config *c, const struct snapshot *s
 	  const struct plan *p, struct outcome *ret)
 {
 	struct applier a = {.root = r, .c = c, .fd = -EBADF};
-	/* A name must be on record before its link goes, but a new link does not wait for the disk.
-	 */
 	bool names_first = takes_away(p);
 	int k = 0;
 
@@ -364,7 +333,7 @@ int apply(const struct root *r, const struct config *c, const struct snapshot *s
 		return 0;
 	}
 	if (names_first)
-		write_names(&a, s, p);
+		write_names(&a, p);
 	if (enter_directory(&a, &s->links, p->directory)) {
 		for (size_t i = 0; k >= 0 && i < p->n_links; i++)
 			k = apply_link(&a, &p->links[i]);
@@ -373,7 +342,7 @@ int apply(const struct root *r, const struct config *c, const struct snapshot *s
 			a.out.sync_error = errno;
 	}
 	if (!names_first)
-		write_names(&a, s, p);
+		write_names(&a, p);
 	fd_close(a.fd);
 	if (k < 0)
 		outcome_done(&a.out);

@@ -21,6 +21,8 @@ struct dynamic {
 	uint64_t flags_1;
 	uint64_t *needed; /* places in the string table */
 	size_t n_needed;
+	uint64_t search; /* likewise, if the file has a search path */
+	int64_t search_tag;
 };
 
 static void dynamic_done(struct dynamic *d)
@@ -115,6 +117,11 @@ static int dynamic_take(struct elf_bytes *b, struct dynamic *d, const GElf_Dyn *
 		return dynamic_add_needed(d, value);
 	case DT_RPATH:
 	case DT_RUNPATH:
+		/* A run path makes the loader ignore the other one. */
+		if (d->search_tag != DT_RUNPATH) {
+			d->search = value;
+			d->search_tag = dyn->d_tag;
+		}
 		f->searches = true;
 		return 0;
 	case DT_FLAGS_1:
@@ -145,7 +152,7 @@ static int dynamic_take(struct elf_bytes *b, struct dynamic *d, const GElf_Dyn *
 static int dynamic_check_strings(struct elf_bytes *b, struct dynamic *d)
 {
 	if (!d->tables.has_strings || !d->tables.has_strings_size)
-		return d->n_needed > 0 || d->tables.has_symbols ? ELF_BAD : 0;
+		return d->n_needed > 0 || d->search_tag != 0 || d->tables.has_symbols ? ELF_BAD : 0;
 	return elf_bytes_check(b, d->tables.strings, d->tables.strings_size);
 }
 
@@ -263,7 +270,13 @@ static int read_needed(struct elf_bytes *b, const struct dynamic *d, struct elf_
 		if (r != 0)
 			return r;
 	}
-	return 0;
+	if (!f->searches)
+		return 0;
+	if (d->search >= d->tables.strings_size)
+		return ELF_BAD;
+	return elf_bytes_text(b, d->tables.strings + d->search,
+			      d->tables.strings + d->tables.strings_size, TEXT_MAX,
+			      &f->search_path);
 }
 
 static enum elf_object judge_object(const struct elf_bytes *b, const struct dynamic *d)

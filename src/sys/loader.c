@@ -5,31 +5,53 @@
 #include "sys/child.h"
 #include "sys/server.h"
 
+#include <fcntl.h>
+
 void loader_memory_done(struct loader_memory *m)
 {
 	if (!m)
 		return;
 	strv_free(m->known);
 	strv_free(m->fine);
+	for (size_t i = 0; i < m->n_libraries; i++)
+		free(m->libraries[i].path);
+	free(m->libraries);
 	*m = (struct loader_memory){0};
 }
 
-/* What resolved once may not with another program (another loader, other libraries beside it) or
- * after ldconfig(8). A cache that is not there has the empty signature. */
-static void forget_if_changed(struct loader_memory *m, const struct root *r,
-			      const struct server_facts *s)
+static int sign(const struct root *r, const char *path, struct signature *ret)
 {
-	struct signature cache = {0};
+	_cleanup_close_ int fd = root_open_path(r, path, O_PATH);
 	struct stat st;
 
-	if (fstatat(r->fd, &LOADER_CACHE[1], &st, 0) == 0)
-		fs_signature(&st, &cache);
-	if (signature_equal(&m->cache, &cache) &&
-	    signature_equal(&m->program, &s->program.signature))
-		return;
+	*ret = (struct signature){0};
+	if (fd == -ENOMEM || fd == -EMFILE || fd == -ENFILE)
+		return fd;
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		fs_signature(&st, ret);
+	return 0;
+}
+
+/* What resolved once may not with another program (another loader, other libraries beside it),
+ * after ldconfig(8), or when a library that was found is another one, or gone. A file that is not
+ * there has the empty signature. */
+int loader_check_memory(struct loader_memory *m, const struct root *r, const struct server_facts *s)
+{
+	struct signature cache, now;
+	int e = sign(r, LOADER_CACHE, &cache);
+	bool same = signature_equal(&m->cache, &cache) &&
+		    signature_equal(&m->program, &s->program.signature);
+
+	for (size_t i = 0; e == 0 && same && i < m->n_libraries; i++) {
+		e = sign(r, m->libraries[i].path, &now);
+		same = signature_equal(&m->libraries[i].signature, &now);
+	}
+	if (e < 0 || same)
+		return e;
 	loader_memory_done(m);
 	m->cache = cache;
 	m->program = s->program.signature;
+	return 0;
 }
 
 /* What the running program needs itself is loaded before any plugin: if it did not resolve, there
@@ -58,18 +80,43 @@ static char *missing_name(const char *line, size_t len)
 	return strndup(line, len - mark_len);
 }
 
-static int parse_trace(const char *text, char ***missing)
+/* `\tNAME => /PATH (0xADDRESS)`. */
+static char *found_path(const char *line, size_t len)
+{
+	const char *from = memmem(line, len, " => /", 5), *to;
+
+	if (!from)
+		return NULL;
+	from += 4;
+	to = memmem(from, len - (size_t)(from - line), " (0x", 4);
+	return strndup(from, to ? (size_t)(to - from) : len - (size_t)(from - line));
+}
+
+struct trace {
+	char **missing;
+	char **found;
+};
+
+static void trace_done(struct trace *t)
+{
+	strv_free(t->missing);
+	strv_free(t->found);
+}
+
+static int parse_trace(const char *text, struct trace *t)
 {
 	for (const char *line = text; *line;) {
 		size_t len = strcspn(line, "\n");
 		_cleanup_free_ char *name = missing_name(line, len);
+		_cleanup_free_ char *path = found_path(line, len);
+		int r = 0;
 
-		if (name && !strv_has(*missing, name)) {
-			int r = strv_add(missing, name);
-
-			if (r < 0)
-				return r;
-		}
+		if (name && !strv_has(t->missing, name))
+			r = strv_add(&t->missing, name);
+		if (r == 0 && path)
+			r = strv_add(&t->found, path);
+		if (r < 0)
+			return r;
 		line += len + (line[len] == '\n');
 	}
 	return 0;
@@ -123,39 +170,96 @@ static int find_loader(const struct root *r, const char *path, struct walk *w,
 	return 0;
 }
 
-static int ask_loader(const char *loader, const char *path, char ***ret_missing,
-		      const char **ret_problem)
+/* The file's search path, $ORIGIN replaced; *ret stays NULL if it has none of that. 0 or -ENOMEM.
+ */
+static int expand_origin(const struct loader_question *q, char **ret)
 {
-	static char trace[] = "LD_TRACE_LOADED_OBJECTS=1";
-	_cleanup_(child_answer_done) struct child_answer a = {0};
-	_cleanup_strv_ char **missing = NULL, **argv = NULL;
-	char *envp[] = {trace, NULL};
-	int r = strv_add(&argv, loader);
+	static const char *const marks[] = {"$ORIGIN", "${ORIGIN}"};
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	bool has = false;
+
+	for (const char *p = q->elf->search_path; p && *p;) {
+		const char *rest = NULL;
+
+		for (size_t i = 0; !rest && i < ELEMENTSOF(marks); i++)
+			rest = str_after(p, marks[i]);
+		if (rest)
+			buf_add(&b, q->origin);
+		else
+			buf_add_len(&b, p, 1);
+		has = has || rest;
+		p = rest ? rest : p + 1;
+	}
+	return has ? buf_take(&b, ret) : 0;
+}
+
+/* The file is asked about by its own path, since its link need not be there yet: so what its search
+ * path says about the place of the link is said to the loader in its stead. */
+static int make_argv(const char *loader, const struct loader_question *q, char ***argv)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = expand_origin(q, &path);
+	const char *const words[] = {"--inhibit-rpath", ":", "--library-path", path};
 
 	if (r == 0)
-		r = strv_add(&argv, path);
+		r = strv_add(argv, loader);
+	for (size_t i = 0; r == 0 && path && i < ELEMENTSOF(words); i++)
+		r = strv_add(argv, words[i]);
+	return r < 0 ? r : strv_add(argv, q->path);
+}
+
+static int ask_loader(const char *loader, const struct loader_question *q, struct trace *ret,
+		      const char **ret_problem)
+{
+	static char setting[] = "LD_TRACE_LOADED_OBJECTS=1";
+	_cleanup_(child_answer_done) struct child_answer a = {0};
+	_cleanup_strv_ char **argv = NULL;
+	char *envp[] = {setting, NULL};
+	int r = make_argv(loader, q, &argv);
+
 	if (r == 0)
 		r = child_ask(argv, envp, LOADER_ANSWER_MAX, SERVER_ASK_TIMEOUT_USEC, &a);
 	if (r == 0)
-		r = parse_trace(a.text, &missing);
-	if (r < 0)
-		return r;
-	*ret_problem = explain(&a, missing);
-	if (!*ret_problem)
-		*ret_missing = TAKE_PTR(missing);
+		r = parse_trace(a.text, ret);
+	if (r == 0)
+		*ret_problem = explain(&a, ret->missing);
+	return r;
+}
+
+static int remember_library(struct loader_memory *m, const struct root *r, const char *path)
+{
+	struct loader_library made = {0}, *grown;
+	int e;
+
+	for (size_t i = 0; i < m->n_libraries; i++)
+		if (strcmp(m->libraries[i].path, path) == 0)
+			return 0;
+	e = sign(r, path, &made.signature);
+	if (e < 0)
+		return e;
+	grown = reallocarray(m->libraries, m->n_libraries + 1, sizeof(*grown));
+	made.path = grown ? strdup(path) : NULL;
+	if (grown)
+		m->libraries = grown;
+	if (!made.path)
+		return -ENOMEM;
+	grown[m->n_libraries++] = made;
 	return 0;
 }
 
-static int remember(struct loader_memory *m, const struct elf_facts *elf, const char *key)
+static int remember(struct loader_memory *m, const struct root *r, const struct elf_facts *elf,
+		    const char *key, char *const *found)
 {
-	int r = 0;
+	int e = 0;
 
-	if (elf->searches)
+	for (; e == 0 && found && *found; found++)
+		e = remember_library(m, r, *found);
+	if (e == 0 && elf->searches)
 		return key ? strv_add(&m->fine, key) : 0;
-	for (char **n = elf->needed; n && *n && r == 0; n++)
+	for (char **n = elf->needed; n && *n && e == 0; n++)
 		if (!strv_has(m->known, *n))
-			r = strv_add(&m->known, *n);
-	return r;
+			e = strv_add(&m->known, *n);
+	return e;
 }
 
 /* A path and what is there. Without a build-id the file cannot be told from its successor. */
@@ -170,45 +274,33 @@ static int own_key(const char *path, const struct elf_facts *elf, char **ret)
 }
 
 int loader_find_missing(struct loader_memory *m, const struct root *r, const struct server_facts *s,
-			const char *path, const struct elf_facts *elf, char ***ret_missing,
-			char **ret_question)
+			const struct loader_question *q, char ***ret_missing, char **ret_question)
 {
 	_cleanup_(walk_done) struct walk w = WALK_INIT;
-	_cleanup_strv_ char **missing = NULL;
+	_cleanup_(trace_done) struct trace trace = {0};
 	_cleanup_free_ char *key = NULL;
 	const char *problem = NULL;
-	int e;
+	int e = own_key(q->path, q->elf, &key);
 
-	forget_if_changed(m, r, s);
-	e = own_key(path, elf, &key);
-	if (e < 0)
+	*ret_missing = NULL;
+	*ret_question = NULL;
+	if (e < 0 || !q->elf->needed || (!q->elf->searches && all_known(m, s, q->elf)) ||
+	    (key && strv_has(m->fine, key)))
 		return e;
-	if (!elf->needed || (!elf->searches && all_known(m, s, elf)) ||
-	    (key && strv_has(m->fine, key))) {
-		*ret_missing = NULL;
-		*ret_question = NULL;
-		return 0;
-	}
 	if (!s->is_elf || !s->program.elf.interpreter)
 		problem = "the server program names no dynamic loader";
 	else
 		e = find_loader(r, s->program.elf.interpreter, &w, &problem);
 	if (e == 0 && !problem)
-		e = ask_loader(w.resolved, path, &missing, &problem);
+		e = ask_loader(w.resolved, q, &trace, &problem);
 	if (e < 0)
 		return e;
-	if (problem) {
-		e = question(problem, ret_question);
-		if (e == 0)
-			*ret_missing = NULL;
-		return e;
-	}
+	if (problem)
+		return question(problem, ret_question);
 	/* The trace does not say for whom a name is missing: it may be for a library that resolved,
 	 * so nothing is learnt from such an answer. */
-	e = missing ? 0 : remember(m, elf, key);
-	if (e < 0)
-		return e;
-	*ret_question = NULL;
-	*ret_missing = TAKE_PTR(missing);
-	return 0;
+	e = trace.missing ? 0 : remember(m, r, q->elf, key, trace.found);
+	if (e == 0)
+		*ret_missing = TAKE_PTR(trace.missing);
+	return e;
 }

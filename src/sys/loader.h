@@ -14,16 +14,34 @@
 #define LOADER_ANSWER_MAX (64U * 1024U)
 #define LOADER_CACHE "/etc/ld.so.cache"
 
+/* A file whose libraries are asked for. */
+struct loader_question {
+	const char *path; /* as the server sees it */
+	const char *
+		origin; /* what $ORIGIN is for it: the directory of its link (glibc follows none) */
+	const struct elf_facts *elf;
+};
+
+/* A library that was found, and which it was. */
+struct loader_library {
+	char *path;
+	struct signature signature;
+};
+
 struct loader_memory {
-	struct signature program; /* what the names below were learnt with... */
+	struct signature program; /* what the rest was learnt with... */
 	struct signature cache;   /* ... and ld.so.cache(8) at that time */
 	char **known;             /* names that resolve */
 	char **fine; /* files with a search path of their own whose names all resolve */
+	struct loader_library *libraries; /* all that they resolve to */
+	size_t n_libraries;
 };
 
 void loader_memory_done(struct loader_memory *m);
 
-/* As server_find_missing(). */
+/* As in sys/server.h. */
+int loader_check_memory(struct loader_memory *m, const struct root *r, const struct server_facts *s)
+	_must_check_ _nonnull_all_;
 int loader_find_missing(struct loader_memory *m, const struct root *r, const struct server_facts *s,
-			const char *path, const struct elf_facts *elf, char ***ret_missing,
-			char **ret_question) _must_check_ _nonnull_all_;
+			const struct loader_question *q, char ***ret_missing, char **ret_question)
+	_must_check_ _nonnull_all_;

@@ -2,40 +2,64 @@
 #pragma once
 
 /* One look under way; private to observe.c and look_*.c.
- * Owns: nothing; fills the snapshot it points to. */
+ *
+ * A look brings the snapshot of the last one up to date. What is in doubt is marked stale, then
+ * looked at; what is still stale at the end is gone.
+ *
+ * Owns: an observer owns its snapshot and directories; a look borrows them. */
 
-#include "sys/known.h"
+#include "base/str.h"
+#include "sys/facts.h"
 #include "sys/observe.h"
+#include "sys/watch.h"
 
-/* What the last full look saw, by plugin: where to look when a name of it is heard of. */
-struct world_item {
-	char *key;
-	char *name;    /* a candidate's file, or a link */
-	char *version; /* a candidate's version directory, or NULL */
-	size_t store;  /* WORLD_LINK for a link */
+/* More entries than these, and the whole directory is in doubt. */
+#define ENTRIES_MAX 4096
+
+/* Which entries of a directory are in doubt. */
+struct entries {
+	bool all; /* the way there, too */
+	char **names;
+	size_t n;
 };
 
-#define WORLD_LINK SIZE_MAX
-#define WORLD_RECENT_MAX 64
+/* A store, or a version directory in it. */
+struct dir {
+	char *path;
+	char *version; /* its name if it is a version directory */
+	size_t store;
+	unsigned subject; /* what its watches are for */
+	int error;        /* errno: it could not be entered */
+	bool waits;       /* a symlink that leads to no directory, as yet */
+	uint64_t device;
+	uint64_t inode;
+	struct trust_facts trust;
+	struct entries doubt;
+};
 
-struct world {
-	bool valid;
-	enum server_state server_state;
-	char *server_version;
-	struct world_item *items; /* sorted by key up to n_sorted, then as they came */
-	size_t n;
-	size_t n_sorted;
-	char **foreign; /* names of foreign entries */
+enum doubt {
+	DOUBT_SERVER = 1 << 0,
+	DOUBT_NAMES = 1 << 1,
+	DOUBT_NAMES_WAY = 1 << 2, /* and the way to the record */
+	DOUBT_TARGETS = 1 << 3,
+	DOUBT_LIBRARIES = 1 << 4,
+	DOUBT_ALL = 1 << 5,
+	DOUBT_FORGET = 1 << 6, /* no file is known by its signature */
 };
 
 struct observer {
 	const struct root *root;
-	struct world world;
 	enum server_flags flags;
-	struct known *known;
+	struct watch *watch; /* borrowed, NULL: every look is at everything */
 	struct server_memory *server;
-	fs_visit_fn visit;
-	void *userdata;
+	struct snapshot seen; /* the last look's; shared with who got it */
+	struct dir *dirs;
+	size_t n_dirs;
+	unsigned next_subject;
+	unsigned doubt; /* enum doubt */
+	struct entries links;
+	bool cache_watched; /* ld.so.cache(8), for libraries that are not found */
+	bool unfinished;    /* a candidate has to be looked at again though nothing happens to it */
 };
 
 struct look {
@@ -43,34 +67,47 @@ struct look {
 	const struct config *c;
 	struct snapshot *s;
 	enum walk_flags flags;
+	unsigned doubt;
+	struct candidate *fresh; /* not seen before; unsorted */
+	size_t n_fresh;
+	struct link *fresh_links;
+	size_t n_fresh_links;
+	uint64_t *changed; /* hashes of paths in stores whose facts may be others now */
+	size_t n_changed;
+	uint64_t *linked; /* inodes of what has several names: the others say so only now */
+	size_t n_linked;
+	bool libraries_checked;
+	bool listed; /* a directory of candidates was read whole */
+	struct buf path;
 };
 
-/* A store, or a version directory in it. */
-struct look_dir {
-	int fd;
-	char *path;
-	char *version; /* its name if it is a version directory */
-	size_t store;
-	int error; /* errno: it could not be entered */
-	struct trust_facts trust;
-};
+void entries_clear(struct entries *e);
+/* Names come in bursts: the last few are not noted twice. 0 or -ENOMEM. */
+int entries_add(struct entries *e, const char *name) _must_check_;
+/* Sorts, and drops what is there twice. */
+void entries_sort(struct entries *e);
+bool entries_doubt(const struct entries *e);
 
-void look_dir_done(struct look_dir *d);
-int look_open_dir(struct look *l, size_t store, const char *version, struct look_dir *ret)
-	_must_check_;
-/* Adds the candidate that a directory entry is, if it is one. 0 or -errno. */
-int look_candidate(struct look *l, const struct look_dir *d, const char *file) _must_check_;
+void dirs_done(struct observer *o);
+/* The version directory of that name is in doubt; it may be new. 0 or -ENOMEM. */
+int dirs_doubt_version(struct observer *o, size_t store, const char *version) _must_check_;
+
+void look_done(struct look *l);
+/* Errors that say that we could not look, not what is there. */
+static inline bool look_is_fatal(int r)
+{
+	return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
+static inline uint64_t look_hash(const char *path)
+{
+	return str_hash(STR_HASH_INIT, path, strlen(path));
+}
+/* Puts what is new (n of that size, unsorted) to its places in a sorted list. 0 or -ENOMEM. */
+int look_merge(void **items, size_t *n_items, void *fresh, size_t n, size_t size,
+	       int (*compare)(const void *, const void *)) _must_check_;
+/* The candidate of that path, or NULL; they must be sorted. */
+struct candidate *look_find(const struct look *l, const char *path);
+/* Stores and candidates. 0 or -errno. */
 int look_stores(struct look *l) _must_check_;
-int look_server(struct look *l) _must_check_;
-/* The links directory; the candidates must be sorted. 0 or -errno. */
+/* The links directory, after the stores; what it shows may put libraries in doubt. 0 or -errno. */
 int look_links(struct look *l) _must_check_;
-/* Learns the world from a full snapshot. 0 or -ENOMEM. */
-int world_learn(struct world *w, const struct config *c, const struct snapshot *s) _must_check_;
-void world_done(struct world *w);
-/* Notes what came since. 1, 0 if there is no room (a full look is due), -ENOMEM. */
-int world_note(struct world *w, const struct world_item *item) _must_check_;
-/* Index of the first sorted item of a key. */
-size_t world_first(const struct world *w, const char *key);
-int look_add_link(struct links_facts *links, struct link *made) _must_check_;
-/* One entry of the links directory: 1 and *ret filled, 0 if it is none (any more), -errno. */
-int look_link(struct look *l, int dir_fd, const char *name, struct link *ret) _must_check_;

@@ -5,28 +5,24 @@
 
 #include <fcntl.h>
 
-static const struct candidate *find_candidate(const struct snapshot *s, const char *path)
+/* Is something that happens to it heard of? */
+static bool is_watched(const struct look *l, const char *target)
 {
-	for (size_t store = 0; store < s->n_stores; store++) {
-		size_t low = 0, high = s->n_candidates;
+	for (size_t i = 0; i < l->o->n_dirs; i++) {
+		const char *rest = path_below(target, l->o->dirs[i].path);
 
-		if (!path_below(path, s->stores[store].path))
-			continue;
-		while (low < high) { /* sorted by store, then path */
-			size_t mid = low + (high - low) / 2;
-			const struct candidate *k = &s->candidates[mid];
-			int c = k->store != store ? (k->store < store ? -1 : 1)
-						  : strcmp(k->path, path);
-
-			if (c == 0)
-				return k;
-			if (c < 0)
-				low = mid + 1;
-			else
-				high = mid;
-		}
+		if (rest && !strchr(rest, '/'))
+			return true;
 	}
-	return NULL;
+	return false;
+}
+
+static bool is_below_store(const struct look *l, const char *target)
+{
+	for (char **store = l->c->stores; *store; store++)
+		if (path_below(target, *store))
+			return true;
+	return false;
 }
 
 /* What the entry leads to, from facts already learnt. */
@@ -40,14 +36,6 @@ static int take_target(struct link *l, const struct file_facts *f)
 			       str_replace(&l->identity, f->identity) < 0
 		       ? -ENOMEM
 		       : 0;
-}
-
-static bool is_below_store(const struct look *l, const char *target)
-{
-	for (char **store = l->c->stores; target && *store; store++)
-		if (path_below(target, *store))
-			return true;
-	return false;
 }
 
 /* Who controls what is not ours: the entry itself, or all that a symlink leads over, dangling or
@@ -77,14 +65,61 @@ static int judge_entry(struct look *l, const struct stat *st, struct link *k)
 	return r;
 }
 
-int look_link(struct look *l, int dir_fd, const char *name, struct link *ret)
+/* Follows what leads to no candidate. */
+static int follow(struct look *l, int dir_fd, struct link *k)
+{
+	_cleanup_(file_facts_done) struct file_facts f = {0};
+	_cleanup_close_ int fd = -EBADF;
+	const struct trust_facts fine = {0};
+	struct facts_place p = {
+		.root = l->o->root,
+		.watch = l->o->watch,
+		.dir_fd = dir_fd,
+		.dir_trust = &fine,
+		.flags = l->flags,
+		.file = k->name,
+	};
+	int r;
+
+	if (k->target && is_watched(l, k->target)) {
+		fd = root_open_path(l->o->root, k->target, O_PATH | O_NOFOLLOW);
+		if (fd == -ENOENT)
+			return 0;
+	}
+	l->path.len = 0;
+	buf_add(&l->path, l->c->links);
+	buf_add(&l->path, "/");
+	buf_add(&l->path, k->name);
+	if (l->path.failed)
+		return -ENOMEM;
+	p.path = l->path.data;
+	k->followed = true;
+	r = facts_look(&p, FACTS_ANEW, &f);
+	return r <= 0 ? r : take_target(k, &f);
+}
+
+/* What a symlink says. 1, 0 if it moved under our eyes (its event brings us back), -errno. */
+static int read_text(const struct look *l, int dir_fd, struct link *k)
+{
+	int r = fs_readlink(dir_fd, k->name, &k->text);
+
+	if (r == -ENOENT || r == -EINVAL)
+		return 0;
+	if (r >= 0)
+		r = path_normalize(l->c->links, k->text, &k->target);
+	if (r < 0)
+		return r;
+	k->target_hash = look_hash(k->target);
+	return 1;
+}
+
+/* One entry of the links directory: 1 and *ret filled, 0 if it is none (any more), -errno. */
+static int look_link(struct look *l, int dir_fd, const char *name, struct link *ret)
 {
 	_cleanup_(link_done) struct link k = {.kind = LINK_OTHER, .dangling = true};
-	_cleanup_(file_facts_done) struct file_facts f = {0};
-	const struct trust_facts fine = {0};
 	const struct candidate *leads_to = NULL;
 	struct stat st;
-	int r = 0;
+	int r;
 
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
@@ -95,24 +130,14 @@ int look_link(struct look *l, int dir_fd, const char *name, struct link *ret)
 	k.ctime_nsec = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
 	if (S_ISLNK(st.st_mode)) {
 		k.kind = LINK_SYMLINK;
-		r = fs_readlink(dir_fd, name, &k.text);
-		if (r == -ENOENT || r == -EINVAL)
-			return 0; /* it moved under our eyes; its event brings us back */
-		if (r >= 0)
-			r = path_normalize(l->c->links, k.text, &k.target);
-		if (r < 0)
+		r = read_text(l, dir_fd, &k);
+		if (r <= 0)
 			return r;
-		leads_to = find_candidate(l->s, k.target);
+		leads_to = look_find(l, k.target);
 	}
-	if (leads_to) {
-		r = take_target(&k, &leads_to->facts);
-	} else {
-		r = known_look(l->o->known, dir_fd, l->c->links, name, &fine, l->flags, &f);
-		if (r > 0)
-			r = take_target(&k, &f);
-		if (r >= 0)
-			r = judge_entry(l, &st, &k);
-	}
+	r = leads_to ? take_target(&k, &leads_to->facts) : follow(l, dir_fd, &k);
+	if (r >= 0 && !leads_to)
+		r = judge_entry(l, &st, &k);
 	if (r < 0)
 		return r;
 	*ret = k;
@@ -120,17 +145,17 @@ int look_link(struct look *l, int dir_fd, const char *name, struct link *ret)
 	return 1;
 }
 
-int look_add_link(struct links_facts *links, struct link *made)
+static int add_fresh(struct look *l, struct link *made)
 {
-	if ((links->n & (links->n - 1)) == 0) {
-		size_t room = links->n ? links->n * 2 : 1;
-		struct link *grown = reallocarray(links->items, room, sizeof(*grown));
+	if ((l->n_fresh_links & (l->n_fresh_links - 1)) == 0) { /* room doubles */
+		size_t room = l->n_fresh_links ? l->n_fresh_links * 2 : 1;
+		struct link *grown = reallocarray(l->fresh_links, room, sizeof(*grown));
 
 		if (!grown)
 			return -ENOMEM;
-		links->items = grown;
+		l->fresh_links = grown;
 	}
-	links->items[links->n++] = *made;
+	l->fresh_links[l->n_fresh_links++] = *made;
 	*made = (struct link){0};
 	return 0;
 }
@@ -142,31 +167,122 @@ static bool is_leftover(const struct look *l, const struct link *k)
 	       is_below_store(l, k->target);
 }
 
+static void forget_leftover(struct look *l, const char *name)
+{
+	char **to = l->s->links.leftovers;
+
+	for (char **from = to; from && *from; from++) {
+		if (strcmp(*from, name) == 0)
+			free(*from);
+		else
+			*to++ = *from;
+	}
+	if (to)
+		*to = NULL;
+}
+
+static struct link *find_link(const struct look *l, const char *name)
+{
+	return (struct link *)(uintptr_t)snapshot_find_link(l->s, name);
+}
+
+/* Brings one entry up to date, which need not be there. What it led to may be without a library
+ * now: whoever took the link away may see more than we do. */
+static int see_link(struct look *l, int dir_fd, const char *name)
+{
+	_cleanup_(link_done) struct link k = {0};
+	struct link *old = find_link(l, name);
+	struct candidate *led_to = old && old->target ? look_find(l, old->target) : NULL;
+	int r = look_link(l, dir_fd, name, &k);
+
+	if (r < 0)
+		return r;
+	if (led_to)
+		led_to->libraries_known = false;
+	if (r > 0 && is_leftover(l, &k)) {
+		if (old)
+			old->stale = true;
+		return strv_has(l->s->links.leftovers, name)
+			       ? 0
+			       : strv_add(&l->s->links.leftovers, name);
+	}
+	if (r == 0 || !old) {
+		if (old)
+			old->stale = true;
+		return r == 0 ? 0 : add_fresh(l, &k);
+	}
+	link_done(old);
+	*old = k;
+	k = (struct link){0};
+	return 0;
+}
+
+static int compare_links(const void *a, const void *b)
+{
+	return strcmp(((const struct link *)a)->name, ((const struct link *)b)->name);
+}
+
+static int settle(struct look *l)
+{
+	struct links_facts *links = &l->s->links;
+	void *items;
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; i < links->n; i++) {
+		if (links->items[i].stale)
+			link_done(&links->items[i]);
+		else
+			links->items[n++] = links->items[i];
+	}
+	links->n = n;
+	items = links->items;
+	r = look_merge(&items, &links->n, l->fresh_links, l->n_fresh_links, sizeof(*l->fresh_links),
+		       compare_links);
+	if (r < 0)
+		return r;
+	links->items = items;
+	l->n_fresh_links = 0;
+	return 0;
+}
+
+/* The entry as it was, if it is. */
+static bool is_as_it_was(const struct look *l, int fd, const struct link *k)
+{
+	struct stat st;
+
+	return !(l->doubt & DOUBT_FORGET) && k->kind == LINK_SYMLINK && !k->followed &&
+	       fstatat(fd, k->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == k->inode &&
+	       (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec == k->ctime_nsec;
+}
+
 static int look_entries(struct look *l, int fd)
 {
 	struct links_facts *links = &l->s->links;
 	_cleanup_strv_ char **names = NULL;
 	int r = fs_list(fd, &names);
 
-	if (r == -ENOMEM || r == -EMFILE || r == -ENFILE)
+	if (look_is_fatal(r))
 		return r;
+	strv_free(TAKE_PTR(links->leftovers));
+	for (size_t i = 0; i < links->n; i++)
+		links->items[i].stale = true;
 	if (r < 0) {
 		links->state = LINKS_ERROR;
 		links->error = -r;
-		return 0;
 	}
 	for (char **n = names; n && *n; n++) {
-		_cleanup_(link_done) struct link k = {0};
+		struct link *old = find_link(l, *n);
 
-		r = look_link(l, fd, *n, &k);
-		if (r > 0 && is_leftover(l, &k))
-			r = strv_add(&links->leftovers, *n);
-		else if (r > 0)
-			r = look_add_link(links, &k);
+		if (old && is_as_it_was(l, fd, old)) {
+			old->stale = false;
+			continue;
+		}
+		r = see_link(l, fd, *n);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return settle(l);
 }
 
 /* Nothing is there: can it be made, or is not even its parent there? */
@@ -209,38 +325,138 @@ static bool services_missing(const struct look *l, int dir_fd)
 	bool there = l->s->links.state == LINKS_FINE;
 	struct stat st;
 
-	return own && !strchr(own, '/') &&
+	/* The daemon cannot make it, and does not watch it. */
+	return !l->o->watch && own && !strchr(own, '/') &&
 	       fstatat(dir_fd, there ? "../services" : "services", &st, AT_SYMLINK_NOFOLLOW) < 0 &&
 	       errno == ENOENT;
 }
 
-int look_links(struct look *l)
+/* The whole directory, and the way there. */
+static int look_directory(struct look *l)
 {
 	struct links_facts *links = &l->s->links;
 	_cleanup_(walk_done) struct walk w = WALK_INIT;
-	int r = fs_walk(l->o->root, l->c->links, WALK_NOFOLLOW_LAST | WALK_OWN_WAY | l->flags,
-			l->o->visit, l->o->userdata, &w);
+	struct watch *watch = l->o->watch;
+	int r;
 
+	if (watch)
+		watch_begin(watch, WATCH_LINKS);
+	r = fs_walk(l->o->root, l->c->links, WALK_NOFOLLOW_LAST | WALK_OWN_WAY | l->flags,
+		    watch ? watch_visit : NULL, watch, &w);
 	if (r >= 0)
 		r = state_of(l, &w, &links->state);
 	links->error = w.error;
-	if (r < 0 || (links->state != LINKS_FINE && links->state != LINKS_MISSING))
+	if (r < 0)
 		return r;
+	trust_facts_done(&links->parents);
+	trust_facts_done(&links->trust);
+	links->device = w.st.st_dev;
+	links->inode = w.st.st_ino;
 	/* The walk says the first that is not trusted: a parent is a finding, the directory our
 	 * business. */
 	if (w.trust.trust != TRUST_FINE &&
-	    (links->state == LINKS_MISSING || !str_eq(w.trust.path, w.resolved))) {
+	    (links->state == LINKS_MISSING ||
+	     (links->state == LINKS_FINE && !str_eq(w.trust.path, w.resolved)))) {
 		links->parents = w.trust;
 		w.trust = (struct trust_facts){0};
 	}
-	links->services_missing = services_missing(l, w.fd);
-	if (links->state == LINKS_MISSING)
+	links->services_missing = (links->state == LINKS_FINE || links->state == LINKS_MISSING) &&
+				  services_missing(l, w.fd);
+	if (links->state == LINKS_FINE) {
+		r = fs_judge(&w.st, w.resolved, 0, &links->trust);
+		if (r >= 0 && watch)
+			r = watch_visit(watch, w.fd, l->c->links, NULL, true);
+	}
+	if (r < 0)
+		return r;
+	if (watch)
+		watch_end(watch, WATCH_LINKS);
+	entries_clear(&l->o->links);
+	if (links->state == LINKS_FINE)
+		return look_entries(l, w.fd);
+	strv_free(TAKE_PTR(links->leftovers));
+	for (size_t i = 0; i < links->n; i++)
+		links->items[i].stale = true;
+	return settle(l);
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static bool is_changed(const struct look *l, uint64_t hash)
+{
+	return l->n_changed > 0 &&
+	       bsearch(&hash, l->changed, l->n_changed, sizeof(*l->changed), compare_hashes);
+}
+
+static bool has_changed(const struct look *l, const struct link *k)
+{
+	return k->target && (is_changed(l, k->target_hash) ||
+			     (k->followed && k->resolved && is_changed(l, look_hash(k->resolved))));
+}
+
+/* Links whose candidate's facts are others now need no look at the link itself. What leads to no
+ * candidate may lead to something else now if a directory was read whole. */
+static int doubt_by_candidates(struct look *l)
+{
+	int r = 0;
+
+	if (l->n_changed > 1)
+		qsort(l->changed, l->n_changed, sizeof(*l->changed), compare_hashes);
+	for (size_t i = 0; r >= 0 && i < l->s->links.n; i++) {
+		struct link *k = &l->s->links.items[i];
+		const struct candidate *leads_to;
+
+		if (!has_changed(l, k)) {
+			if (((l->doubt & DOUBT_TARGETS) && k->followed) ||
+			    (l->listed && (k->followed || k->dangling))) {
+				k->followed = true;
+				r = entries_add(&l->o->links, k->name);
+			}
+			continue;
+		}
+		leads_to = look_find(l, k->target);
+		if (leads_to && !k->followed) {
+			r = take_target(k, &leads_to->facts);
+		} else {
+			k->followed = true; /* it has to be */
+			r = entries_add(&l->o->links, k->name);
+		}
+	}
+	return r;
+}
+
+int look_links(struct look *l)
+{
+	struct observer *o = l->o;
+	_cleanup_close_ int fd = -EBADF;
+	struct stat st;
+	int r = 0;
+
+	if (l->n_changed > 0 || l->listed || (l->doubt & DOUBT_TARGETS))
+		r = doubt_by_candidates(l);
+	if (r < 0)
+		return r;
+	if (o->links.all || (l->doubt & DOUBT_ALL) ||
+	    (o->watch && watch_is_blind(o->watch, WATCH_LINKS)))
+		return look_directory(l);
+	if (o->links.n == 0)
 		return 0;
-	trust_facts_done(&w.trust);
-	links->device = w.st.st_dev;
-	links->inode = w.st.st_ino;
-	r = fs_judge(&w.st, w.resolved, 0, &links->trust);
-	if (r >= 0 && l->o->visit)
-		r = l->o->visit(l->o->userdata, w.fd, l->c->links, NULL, true);
-	return r < 0 ? r : look_entries(l, w.fd);
+	fd = root_open_path(o->root, l->c->links, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+	if (look_is_fatal(fd))
+		return fd;
+	if (l->s->links.state != LINKS_FINE || fd < 0 || fstat(fd, &st) < 0 ||
+	    st.st_dev != l->s->links.device || st.st_ino != l->s->links.inode)
+		return look_directory(l);
+	entries_sort(&o->links);
+	for (size_t i = 0; r >= 0 && i < o->links.n; i++) {
+		forget_leftover(l, o->links.names[i]);
+		r = see_link(l, fd, o->links.names[i]);
+	}
+	entries_clear(&o->links);
+	return r < 0 ? r : settle(l);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sys/observe.h"
 
-#include "base/str.h"
 #include "sys/elf.h"
-#include "sys/known.h"
 #include "sys/look.h"
 #include "sys/state.h"
+
+/* More turns than this because directories are exchanged under our eyes: their events tell. */
+#define TURNS_MAX 3
 
 int observer_new(const struct root *root, enum server_flags flags, struct observer **ret)
 {
@@ -16,9 +17,8 @@ int observer_new(const struct root *root, enum server_flags flags, struct observ
 		return -ENOMEM;
 	o->root = root;
 	o->flags = flags;
+	o->doubt = DOUBT_ALL;
 	r = elf_start();
-	if (r >= 0)
-		r = known_new(root, &o->known);
 	if (r >= 0)
 		r = server_memory_new(&o->server);
 	if (r < 0) {
@@ -32,215 +32,351 @@ int observer_new(const struct root *root, enum server_flags flags, struct observ
 struct observer *observer_free(struct observer *o)
 {
 	if (o) {
-		known_free(o->known);
-		world_done(&o->world);
+		dirs_done(o);
+		entries_clear(&o->links);
+		snapshot_done(&o->seen);
 		server_memory_free(o->server);
 		free(o);
 	}
 	return NULL;
 }
 
+void observer_set_watch(struct observer *o, struct watch *w)
+{
+	o->watch = w;
+}
+
+void observer_doubt_all(struct observer *o)
+{
+	o->doubt |= DOUBT_ALL;
+}
+
 void observer_forget(struct observer *o)
 {
-	known_forget(o->known);
-	o->world.valid = false;
+	o->doubt |= DOUBT_ALL | DOUBT_FORGET;
 	server_memory_clear(o->server);
 }
 
-void observer_set_visit(struct observer *o, fs_visit_fn visit, void *userdata)
+/* ---- what is in doubt ---- */
+
+void entries_clear(struct entries *e)
 {
-	o->visit = visit;
-	o->userdata = userdata;
+	for (size_t i = 0; i < e->n; i++)
+		free(e->names[i]);
+	free(e->names);
+	*e = (struct entries){0};
 }
 
-static int visit_directory(struct observer *o, int fd, const char *path)
+int entries_add(struct entries *e, const char *name)
 {
-	return o->visit ? o->visit(o->userdata, fd, path, NULL, true) : 0;
-}
-
-static int add_candidate(struct snapshot *s, struct candidate *made)
-{
-	if ((s->n_candidates & (s->n_candidates - 1)) == 0) { /* room doubles at powers of two */
-		size_t room = s->n_candidates ? s->n_candidates * 2 : 1;
-		struct candidate *grown = reallocarray(s->candidates, room, sizeof(*grown));
+	for (size_t i = e->n; i > 0 && i + 4 > e->n; i--)
+		if (strcmp(e->names[i - 1], name) == 0)
+			return 0;
+	if (e->n >= ENTRIES_MAX)
+		e->all = true;
+	if (e->all)
+		return 0;
+	if ((e->n & (e->n - 1)) == 0) { /* room doubles at powers of two */
+		char **grown = reallocarray(e->names, e->n ? e->n * 2 : 1, sizeof(*grown));
 
 		if (!grown)
 			return -ENOMEM;
-		s->candidates = grown;
+		e->names = grown;
 	}
-	s->candidates[s->n_candidates++] = *made;
-	*made = (struct candidate){0};
+	e->names[e->n] = strdup(name);
+	if (!e->names[e->n])
+		return -ENOMEM;
+	e->n++;
 	return 0;
 }
 
-int look_candidate(struct look *l, const struct look_dir *d, const char *file)
+static int compare_names(const void *a, const void *b)
 {
-	_cleanup_(candidate_done) struct candidate k = {.store = d->store};
-	_cleanup_buf_ struct buf path = BUF_INIT;
-	int r = name_parse(d->version, file, &k.name);
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
 
-	if (r <= 0)
-		return r;
-	r = known_look(l->o->known, d->fd, d->path, file, &d->trust, l->flags, &k.facts);
-	if (r <= 0)
-		return r;
-	buf_add(&path, d->path);
-	buf_add(&path, "/");
-	buf_add(&path, file);
-	r = buf_take(&path, &k.path);
-	k.file = strdup(file);
-	if (r < 0 || !k.file)
-		return -ENOMEM;
-	if (k.name.problem == NAME_FINE) {
-		r = known_find_missing(l->o->known, l->o->server, &l->s->server, k.path, &k.facts);
-		if (r < 0)
-			return r;
+void entries_sort(struct entries *e)
+{
+	size_t n = 0;
+
+	if (e->n > 1)
+		qsort(e->names, e->n, sizeof(*e->names), compare_names);
+	for (size_t i = 0; i < e->n; i++) {
+		if (n > 0 && strcmp(e->names[n - 1], e->names[i]) == 0)
+			free(e->names[i]);
+		else
+			e->names[n++] = e->names[i];
 	}
-	return add_candidate(l->s, &k);
+	e->n = n;
 }
 
-void look_dir_done(struct look_dir *d)
+bool entries_doubt(const struct entries *e)
 {
-	d->fd = fd_close(d->fd);
-	free(d->path);
-	free(d->version);
-	trust_facts_done(&d->trust);
+	return e->all || e->n > 0;
 }
 
-int look_open_dir(struct look *l, size_t store, const char *version, struct look_dir *ret)
+static int doubt_dir(struct observer *o, struct dir *d, const char *dir, const char *name)
 {
-	_cleanup_(look_dir_done) struct look_dir d = {.fd = -EBADF, .store = store};
-	_cleanup_(walk_done) struct walk w = WALK_INIT;
-	_cleanup_buf_ struct buf b = BUF_INIT;
 	int r;
 
-	buf_add(&b, l->s->stores[store].path);
-	if (version) {
-		buf_add(&b, "/");
-		buf_add(&b, version);
-		d.version = strdup(version);
+	if (!name || strcmp(dir, d->path) != 0) {
+		d->doubt.all = true;
+		return 1;
 	}
-	r = buf_take(&b, &d.path);
-	if (r < 0 || (version && !d.version))
-		return -ENOMEM;
-	r = fs_walk(l->o->root, d.path, l->flags, l->o->visit, l->o->userdata, &w);
-	if (r >= 0 && w.error == 0)
-		r = visit_directory(l->o, w.fd, d.path);
-	if (r < 0)
-		return r;
-	if (w.error == 0 && !S_ISDIR(w.st.st_mode))
-		w.error = ENOTDIR;
-	r = trust_facts_copy(&d.trust, &w.trust);
-	if (r < 0)
-		return r;
-	d.error = w.error;
-	d.fd = TAKE_FD(w.fd);
-	*ret = d;
-	d = (struct look_dir){.fd = -EBADF};
-	return 0;
+	r = d->version ? 0 : name_is_version_dir(name);
+	if (r > 0)
+		r = dirs_doubt_version(o, d->store, name);
+	else if (r == 0)
+		r = entries_add(&d->doubt, name);
+	return r < 0 ? r : 1;
 }
 
-/* What a directory of a store holds; its own failure is a fact of the store. */
-static int look_into(struct look *l, struct look_dir *d, char ***ret_names)
+static int doubt_links(struct observer *o, const char *name)
 {
-	struct store_facts *store = &l->s->stores[d->store];
-	int r = d->error ? -d->error : fs_list(d->fd, ret_names);
+	int r = 0;
 
-	if (r >= 0 || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
-		return r < 0 ? r : 1;
-	if (r == -ENOENT || r == -ENOTDIR) {
-		store->absent = store->absent || !d->version;
+	if (name)
+		r = entries_add(&o->links, name);
+	else
+		o->links.all = true;
+	return r < 0 ? r : 1;
+}
+
+int observer_doubt(void *userdata, unsigned subject, const char *dir, const char *name)
+{
+	struct observer *o = userdata;
+
+	switch (subject) {
+	case WATCH_SERVER:
+		o->doubt |= DOUBT_SERVER;
+		return 1;
+	case WATCH_LIBRARIES:
+		o->doubt |= DOUBT_SERVER | DOUBT_LIBRARIES;
+		return 1;
+	case WATCH_NAMES:
+		if (name && strcmp(name, STATE_FILE_NAMES) != 0)
+			return 0;
+		o->doubt |= name ? DOUBT_NAMES : DOUBT_NAMES_WAY;
+		return 1;
+	case WATCH_TARGETS:
+		o->doubt |= DOUBT_TARGETS;
+		return 1;
+	case WATCH_LINKS:
+		return doubt_links(o, name);
+	default:
+		for (size_t i = 0; i < o->n_dirs; i++)
+			if (o->dirs[i].subject == subject)
+				return doubt_dir(o, &o->dirs[i], dir, name);
 		return 0;
 	}
-	if (store->error == 0) {
-		store->error = -r;
-		return str_replace(&store->error_path, d->path) < 0 ? -ENOMEM : 0;
-	}
+}
+
+/* ---- the look ---- */
+
+void look_done(struct look *l)
+{
+	for (size_t i = 0; i < l->n_fresh; i++)
+		candidate_done(&l->fresh[i]);
+	free(l->fresh);
+	for (size_t i = 0; i < l->n_fresh_links; i++)
+		link_done(&l->fresh_links[i]);
+	free(l->fresh_links);
+	free(l->changed);
+	free(l->linked);
+	buf_done(&l->path);
+}
+
+static bool is_blind(const struct look *l, enum watch_subject subject)
+{
+	return l->o->watch && watch_is_blind(l->o->watch, subject);
+}
+
+static int look_server(struct look *l)
+{
+	struct observer *o = l->o;
+	struct server_facts s = {0};
+	bool same;
+	int r;
+
+	if (!(l->doubt & (DOUBT_SERVER | DOUBT_ALL)) && !is_blind(l, WATCH_SERVER))
+		return 0;
+	if (o->watch)
+		watch_begin(o->watch, WATCH_SERVER);
+	r = server_read(o->server, o->root, l->c, o->flags, o->watch ? watch_visit : NULL, o->watch,
+			&s);
+	if (r < 0)
+		return r;
+	if (o->watch)
+		watch_end(o->watch, WATCH_SERVER);
+	same = signature_equal(&s.program.signature, &l->s->server.program.signature);
+	server_facts_done(&l->s->server);
+	l->s->server = s;
+	if (!same)
+		l->doubt |= DOUBT_LIBRARIES;
 	return 0;
 }
 
-static int look_version_dir(struct look *l, size_t store, const char *version)
+/* The record is replaced whole, so its directory tells. */
+static int arm_names(struct look *l)
 {
-	_cleanup_(look_dir_done) struct look_dir d = {.fd = -EBADF};
-	_cleanup_strv_ char **names = NULL;
-	int r = look_open_dir(l, store, version, &d);
+	_cleanup_(walk_done) struct walk w = WALK_INIT;
+	struct watch *watch = l->o->watch;
+	int r;
 
+	if (!watch)
+		return 0;
+	watch_begin(watch, WATCH_NAMES);
+	r = fs_walk(l->o->root, STATE_VAR_DIR, 0, watch_visit, watch, &w);
+	if (r >= 0 && w.error == 0 && S_ISDIR(w.st.st_mode))
+		r = watch_visit(watch, w.fd, w.resolved, NULL, true);
 	if (r >= 0)
-		r = look_into(l, &d, &names);
-	for (char **n = names; r >= 0 && n && *n; n++)
-		r = look_candidate(l, &d, *n);
+		watch_end(watch, WATCH_NAMES);
 	return r;
 }
 
-static int look_store(struct look *l, size_t store)
+static int look_names(struct look *l)
 {
-	_cleanup_(look_dir_done) struct look_dir d = {.fd = -EBADF};
-	_cleanup_strv_ char **names = NULL;
-	int r = look_open_dir(l, store, NULL, &d);
+	bool all = (l->doubt & (DOUBT_NAMES_WAY | DOUBT_ALL)) != 0 || is_blind(l, WATCH_NAMES);
+	struct remembered_names n = {0};
+	int r = 0;
 
+	if (!all && !(l->doubt & DOUBT_NAMES) && !l->s->names.error)
+		return 0;
+	if (all)
+		r = arm_names(l);
 	if (r >= 0)
-		r = look_into(l, &d, &names);
-	for (char **n = names; r >= 0 && n && *n; n++) {
-		if (name_is_version_dir(*n))
-			r = look_version_dir(l, store, *n);
-		else
-			r = look_candidate(l, &d, *n);
-	}
-	return r;
-}
-
-int look_stores(struct look *l)
-{
-	size_t n = strv_len(l->c->stores);
-
-	l->s->stores = calloc(n + 1, sizeof(*l->s->stores));
-	if (!l->s->stores)
-		return -ENOMEM;
-	l->s->n_stores = n;
-	for (size_t i = 0; i < n; i++) {
-		l->s->stores[i].path = strdup(l->c->stores[i]);
-		if (!l->s->stores[i].path)
-			return -ENOMEM;
-	}
+		r = state_read_names(l->o->root, &n);
+	if (r < 0)
+		return r;
+	remembered_names_done(&l->s->names);
+	l->s->names = n;
 	return 0;
 }
 
-int look_server(struct look *l)
+/* The server's loader judges files of that kind only. */
+static bool needs_libraries(const struct look *l, const struct candidate *k)
 {
-	return server_read(l->o->server, l->o->root, l->c, l->o->flags, l->o->visit, l->o->userdata,
-			   &l->s->server);
+	const struct file_facts *f = &k->facts;
+	const struct server_facts *s = &l->s->server;
+
+	return k->name.problem == NAME_FINE && f->kind == FILE_REGULAR && f->judged &&
+	       f->trust.trust == TRUST_FINE && !f->being_written && f->elf.form == ELF_FORM_FINE &&
+	       f->elf.object == ELF_OBJECT_SHARED && s->is_elf && f->elf.class == s->class &&
+	       f->elf.data == s->data && f->elf.machine == s->machine;
+}
+
+static int look_libraries_of(struct look *l, struct candidate *k)
+{
+	struct file_facts *f = &k->facts;
+	const struct loader_question q = {.path = k->path, .origin = l->c->links, .elf = &f->elf};
+	int r = 0;
+
+	if (k->libraries_known && !(l->doubt & (DOUBT_LIBRARIES | DOUBT_ALL)))
+		return 0;
+	strv_free(TAKE_PTR(f->missing));
+	free(TAKE_PTR(f->missing_question));
+	f->missing_unsure = false;
+	k->libraries_known = true;
+	if (!needs_libraries(l, k))
+		return 0;
+	k->libraries_known = false;
+	if (!l->libraries_checked)
+		r = server_check_libraries(l->o->server, l->o->root, &l->s->server);
+	l->libraries_checked = true;
+	if (r >= 0)
+		r = server_find_missing(l->o->server, l->o->root, &l->s->server, &q, &f->missing,
+					&f->missing_question);
+	f->missing_unsure = f->missing && (l->o->flags & SERVER_CONFINED);
+	return r;
+}
+
+/* While something is not found ldconfig(8) may mend it. */
+static int watch_cache(struct look *l, bool wanted)
+{
+	_cleanup_(walk_done) struct walk w = WALK_INIT;
+	struct observer *o = l->o;
+	int r = 0;
+
+	if (!o->watch || (wanted == o->cache_watched && !(l->doubt & DOUBT_LIBRARIES)))
+		return 0;
+	watch_begin(o->watch, WATCH_LIBRARIES);
+	if (wanted)
+		r = fs_walk(o->root, LOADER_CACHE, 0, watch_visit, o->watch, &w);
+	if (r < 0)
+		return r;
+	watch_end(o->watch, WATCH_LIBRARIES);
+	o->cache_watched = wanted;
+	return 0;
+}
+
+/* A negative answer is asked for again at each look. */
+static int look_libraries(struct look *l)
+{
+	bool open = l->s->server.state == SERVER_UNKNOWN;
+	int r = 0;
+
+	if (!root_is_host(l->o->root))
+		return 0;
+	for (size_t i = 0; r >= 0 && i < l->s->n_candidates; i++) {
+		struct candidate *k = &l->s->candidates[i];
+
+		r = look_libraries_of(l, k);
+		k->libraries_known = !k->facts.missing && !k->facts.missing_question;
+		open = open || k->facts.missing;
+	}
+	return r < 0 ? r : watch_cache(l, open);
+}
+
+static int look_once(struct look *l)
+{
+	struct observer *o = l->o;
+	bool targets = o->watch && (l->doubt & (DOUBT_TARGETS | DOUBT_ALL));
+	int r = look_server(l);
+
+	if (targets)
+		watch_begin(o->watch, WATCH_TARGETS);
+	if (r >= 0)
+		r = look_stores(l);
+	if (r >= 0)
+		r = look_links(l);
+	if (r >= 0 && targets)
+		watch_end(o->watch, WATCH_TARGETS);
+	if (r >= 0)
+		r = look_names(l);
+	return r < 0 ? r : look_libraries(l);
+}
+
+/* What was seen belongs to others as well: it stays as it is. */
+static void begin_anew(struct observer *o)
+{
+	snapshot_done(&o->seen);
+	dirs_done(o);
+	o->doubt |= DOUBT_ALL | DOUBT_FORGET;
 }
 
 int observe(struct observer *o, const struct config *c, struct snapshot *ret)
 {
-	_cleanup_(snapshot_done) struct snapshot s = {0};
-	struct look l = {
-		.o = o,
-		.c = c,
-		.s = &s,
-		.flags = c->require_root_owned ? 0 : WALK_ANY_OWNER,
-	};
-	int r;
+	int r = 0;
 
-	known_begin(o->known);
-	r = look_stores(&l);
-	if (r >= 0)
-		r = look_server(&l);
-	for (size_t i = 0; r >= 0 && i < s.n_stores; i++)
-		r = look_store(&l, i);
-	snapshot_sort(&s);
-	if (r >= 0)
-		r = look_links(&l);
-	if (r >= 0)
-		r = state_read_names(o->root, &s.names);
-	known_end(o->known, r < 0 ? KNOWN_KEEP : KNOWN_FORGET_UNSEEN);
-	if (r >= 0) {
-		snapshot_sort(&s);
-		r = world_learn(&o->world, c, &s);
+	if (snapshot_is_shared(&o->seen))
+		begin_anew(o);
+	for (unsigned turn = 0; turn < TURNS_MAX; turn++) {
+		_cleanup_(look_done) struct look l = {
+			.o = o,
+			.c = c,
+			.s = &o->seen,
+			.flags = c->require_root_owned ? 0 : WALK_ANY_OWNER,
+			.doubt = o->doubt | (o->watch ? 0 : DOUBT_ALL),
+		};
+
+		o->doubt |= DOUBT_ALL; /* until this look has succeeded */
+		r = look_once(&l);
+		if (r < 0)
+			return r;
+		o->doubt = 0;
+		if (!o->watch || !watch_has_shifted(o->watch))
+			break;
+		o->doubt = DOUBT_ALL;
 	}
-	if (r < 0)
-		return r;
-	*ret = s;
-	s = (struct snapshot){0};
-	return 0;
+	return snapshot_share(&o->seen, ret);
 }

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Looks: server, stores, candidates, links directory, remembered names -> struct snapshot. Failures
- * of looking are facts in it. Files whose signature is unchanged since a finished look are not
- * opened again in an observer's life.
+/* The look: server, stores, candidates, links directory, remembered names -> struct snapshot.
+ * Failures of looking are facts in it.
+ *
+ * There is one look, and its result is always the whole world (rule 16). With a watch the observer
+ * hears which facts are in doubt: what nothing happened to since it was looked at keeps its facts,
+ * and costs no system call. Without one everything is in doubt each time.
  *
  * Knows: where things are. Must not know: what is right or wrong with them. Owns: struct observer
- * owns its memory of files. */
+ * shares the snapshot that it handed out last, and brings it up to date by the next look if nobody
+ * else has it any more; else it begins anew. */
 
 #include "base/macro.h"
 #include "core/config.h"
 #include "core/snapshot.h"
 #include "sys/fs.h"
 #include "sys/server.h"
+#include "sys/watch.h"
 
 struct observer;
 
@@ -20,22 +25,18 @@ struct observer;
 int observer_new(const struct root *root, enum server_flags flags, struct observer **ret)
 	_must_check_ _nonnull_all_;
 struct observer *observer_free(struct observer *o);
+/* Has all that is looked at watched from now on, each before it is looked at. The watch is borrowed
+ * and must outlive the observer. */
+void observer_set_watch(struct observer *o, struct watch *w) _nonnull_all_;
+/* A watch_news_fn for the subjects that looks have armed; userdata is the observer. 1: facts are in
+ * doubt now; 0: that was nothing; -ENOMEM. */
+int observer_doubt(void *userdata, unsigned subject, const char *dir, const char *name);
+/* Everything may have changed; files are still known by their signatures. */
+void observer_doubt_all(struct observer *o) _nonnull_all_;
 /* Everything is looked at anew by the next look (SIGHUP). */
 void observer_forget(struct observer *o) _nonnull_all_;
-/* Called for each directory before it is looked at, so that watches are armed first. */
-void observer_set_visit(struct observer *o, fs_visit_fn visit, void *userdata) _nonnull_(1);
 
-/* A name that an event carried, in a directory that was visited. */
-struct hint {
-	const char *dir;
-	const char *name;
-};
-/* Looks only at the plugins that some names belong to, at a cost that does not grow with the store.
- * 1 and a partial snapshot; 0 if that is in doubt and a full look is needed; -errno. `c` must be
- * the configuration of the last full look. */
-int observe_some(struct observer *o, const struct config *c, const struct hint *hints, size_t n,
-		 struct snapshot *ret) _must_check_ _nonnull_all_;
-
-/* A full look. 0 or -errno if we could not look at all (ENOMEM, EMFILE). */
+/* Looks. *ret shares the facts: whoever is done with them says so with snapshot_done() before the
+ * next look. 0 or -errno if we could not look at all (ENOMEM, EMFILE). */
 int observe(struct observer *o, const struct config *c, struct snapshot *ret)
 	_must_check_ _nonnull_all_;

@@ -130,6 +130,7 @@ static int copy_elf(const struct elf_facts *from, struct elf_facts *to)
 	*to = *from;
 	to->note_version = to->package_note = to->build_id = to->interpreter = NULL;
 	to->needed = NULL;
+	to->search_path = NULL;
 	r = str_replace(&to->note_version, from->note_version);
 	if (r == 0)
 		r = str_replace(&to->package_note, from->package_note);
@@ -171,6 +172,12 @@ static int read_elf(struct server_memory *m, const struct root *r, const struct 
 	return 0;
 }
 
+/* A script may run a program that is replaced without a trace on the script. */
+static bool is_elf(const struct file_facts *program)
+{
+	return program->judged && program->elf.form == ELF_FORM_FINE;
+}
+
 static int fill_program(struct server_memory *m, const struct root *r, struct walk *w,
 			struct server_facts *s)
 {
@@ -191,7 +198,7 @@ static int fill_program(struct server_memory *m, const struct root *r, struct wa
 	e = copy_elf(&m->elf, &p->elf);
 	if (e == 0)
 		e = file_facts_identify(p);
-	s->is_elf = p->judged && p->elf.form == ELF_FORM_FINE;
+	s->is_elf = is_elf(p);
 	s->class = s->is_elf ? p->elf.class : KIT_CLASS;
 	s->data = s->is_elf ? p->elf.data : KIT_DATA;
 	s->machine = s->is_elf ? p->elf.machine : KIT_MACHINE;
@@ -282,7 +289,7 @@ static bool remembers(const struct server_memory *m, const struct root *r, const
 		      const struct file_facts *program, enum server_doubt not_asked_for)
 {
 	if (!m->has_answer || m->not_asked_for != not_asked_for || !str_eq(m->path, path) ||
-	    !same_file(&m->answer_of, &program->signature))
+	    !same_file(&m->answer_of, &program->signature) || !is_elf(program))
 		return false;
 	return m->answer.source == VERSION_SOURCE_PROGRAM || m->stamp == world_stamp(r);
 }
@@ -365,6 +372,8 @@ int server_read(struct server_memory *m, const struct root *r, const struct conf
 	int e = fs_walk(r, c->program, walk_flags, visit, userdata, &w);
 	bool there;
 
+	if (e == 0 && visit && w.error == 0 && S_ISDIR(w.st.st_mode))
+		e = visit(userdata, w.fd, w.resolved, "", false);
 	if (e < 0)
 		return e;
 	there = w.error == 0 && S_ISREG(w.st.st_mode);
@@ -385,14 +394,18 @@ int server_read(struct server_memory *m, const struct root *r, const struct conf
 	return 0;
 }
 
-int server_find_missing(struct server_memory *m, const struct root *r, const struct server_facts *s,
-			const char *path, const struct elf_facts *elf, char ***ret_missing,
-			char **ret_question)
+int server_check_libraries(struct server_memory *m, const struct root *r,
+			   const struct server_facts *s)
 {
-	if (!root_is_host(r)) {
-		*ret_missing = NULL;
-		*ret_question = NULL;
-		return 0;
-	}
-	return loader_find_missing(&m->loader, r, s, path, elf, ret_missing, ret_question);
+	return loader_check_memory(&m->loader, r, s);
+}
+
+int server_find_missing(struct server_memory *m, const struct root *r, const struct server_facts *s,
+			const struct loader_question *q, char ***ret_missing, char **ret_question)
+{
+	if (root_is_host(r))
+		return loader_find_missing(&m->loader, r, s, q, ret_missing, ret_question);
+	*ret_missing = NULL;
+	*ret_question = NULL;
+	return 0;
 }

@@ -6,13 +6,14 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
-#define NAMES STATE_VAR_DIR "/names"
+#define NAMES STATE_VAR_DIR "/" STATE_FILE_NAMES
 #define GENERATION STATE_RUN_DIR "/generation"
 #define FILE_MAX_BYTES ((size_t)64 * 1024 * 1024)
 
@@ -30,7 +31,37 @@ int state_prepare(const struct root *r)
 		if (k < 0)
 			return k;
 	}
+	state_sweep(r);
 	return 0;
+}
+
+/* `.NAME.PID`, as fs_write() calls it, of a process that is no more. */
+static bool is_left_over(const char *file)
+{
+	const char *dot = strrchr(file, '.');
+	char *end;
+	long pid;
+
+	if (file[0] != '.' || dot == file || dot[1] < '1' || dot[1] > '9')
+		return false;
+	pid = strtol(dot + 1, &end, 10);
+	return *end == 0 && pid <= INT_MAX && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+void state_sweep(const struct root *r)
+{
+	static const char *const directories[] = {STATE_RUN_DIR, STATE_VAR_DIR};
+
+	for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
+		_cleanup_close_ int fd = root_open_path(r, directories[i], O_PATH | O_DIRECTORY);
+		_cleanup_strv_ char **names = NULL;
+
+		if (fd < 0 || fs_list(fd, &names) < 0)
+			continue; /* the next pass may */
+		for (char **n = names; n && *n; n++)
+			if (is_left_over(*n))
+				(void)unlinkat(fd, *n, 0);
+	}
 }
 
 /* The lock file holds the pid of who took it last. */
@@ -160,18 +191,7 @@ static int parse_name(char *line, struct remembered_names *n)
 	return remembered_names_add(n, &m);
 }
 
-/* Is the line KEY TAB... of one of the keys? */
-static bool is_wanted(const char *line, char *const *keys)
-{
-	size_t n = strcspn(line, "\t");
-
-	for (; *keys; keys++)
-		if (strncmp(line, *keys, n) == 0 && (*keys)[n] == 0)
-			return true;
-	return false;
-}
-
-static int read_names(const struct root *r, char *const *keys, struct remembered_names *ret)
+int state_read_names(const struct root *r, struct remembered_names *ret)
 {
 	_cleanup_(remembered_names_done) struct remembered_names n = {0};
 	_cleanup_free_ char *text = NULL;
@@ -184,7 +204,7 @@ static int read_names(const struct root *r, char *const *keys, struct remembered
 		n.error = -k;
 	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
 	     line = strtok_r(NULL, "\n", &save)) {
-		if (line[0] == '#' || (keys && !is_wanted(line, keys)))
+		if (line[0] == '#')
 			continue;
 		k = parse_name(line, &n);
 		if (k < 0)
@@ -193,16 +213,6 @@ static int read_names(const struct root *r, char *const *keys, struct remembered
 	*ret = n;
 	n = (struct remembered_names){0};
 	return 0;
-}
-
-int state_read_names(const struct root *r, struct remembered_names *ret)
-{
-	return read_names(r, NULL, ret);
-}
-
-int state_read_names_of(const struct root *r, char *const *keys, struct remembered_names *ret)
-{
-	return read_names(r, keys, ret);
 }
 
 int state_write_names(const struct root *r, const struct remembered_names *n, enum fs_write how)

@@ -13,10 +13,14 @@
 
 #define STATE_RUN_DIR "/run/vsmtp-plugind"
 #define STATE_VAR_DIR "/var/lib/vsmtp-plugind"
+#define STATE_FILE_NAMES "names" /* in the state directory */
 
 /* Makes the run directory (and with --root what leads to it) if it is not there and may be ours;
- * the state directory likewise. 0 or -errno. */
+ * the state directory likewise. Sweeps both. 0 or -errno. */
 int state_prepare(const struct root *r) _must_check_ _nonnull_all_;
+
+/* Removes the temporary files (fs_write) of processes that are no more. */
+void state_sweep(const struct root *r) _nonnull_all_;
 
 /* Who holds a lock: pid 0 if that is not known. */
 struct lock_holder {
@@ -38,9 +42,6 @@ int state_daemon_pid(const struct root *r) _nonnull_all_;
 
 /* Names. A record that cannot be read is a fact (ret->error). 0 or -ENOMEM. */
 int state_read_names(const struct root *r, struct remembered_names *ret) _must_check_ _nonnull_all_;
-/* Only those of these plugins. */
-int state_read_names_of(const struct root *r, char *const *keys, struct remembered_names *ret)
-	_must_check_ _nonnull_all_;
 int state_write_names(const struct root *r, const struct remembered_names *n, enum fs_write how)
 	_must_check_ _nonnull_all_;
 

@@ -13,13 +13,27 @@
 #define ENTRY_EVENTS \
 	(IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB)
 
+enum interest_kind {
+	INTEREST_SELF, /* only the directory itself */
+	INTEREST_NAME,
+	INTEREST_ALL,
+};
+
+struct interest {
+	unsigned subject;
+	enum interest_kind kind;
+	char *name;
+	bool stale; /* not armed again since watch_begin() */
+};
+
 /* A watched directory. Two paths can lead to one directory and then share a descriptor. */
 struct place {
 	char *path;
+	char *host_path;
 	int wd;
-	bool all;       /* every entry matters */
-	char **names;   /* or only these */
-	uint64_t round; /* last armed in */
+	int error; /* errno: why it is not watched */
+	struct interest *interests;
+	size_t n;
 };
 
 struct watch {
@@ -29,8 +43,8 @@ struct watch {
 	uint64_t mounts; /* hash of the lines that matter */
 	struct place *places;
 	size_t n;
-	uint64_t round;
-	int limited;
+	unsigned subject;
+	bool shifted;
 };
 
 int watch_new(const struct root *root, struct watch **ret)
@@ -56,8 +70,11 @@ int watch_new(const struct root *root, struct watch **ret)
 
 static void place_done(struct place *p)
 {
+	for (size_t i = 0; i < p->n; i++)
+		free(p->interests[i].name);
+	free(p->interests);
 	free(p->path);
-	strv_free(p->names);
+	free(p->host_path);
 }
 
 struct watch *watch_free(struct watch *w)
@@ -85,45 +102,87 @@ int watch_mounts_fd(const struct watch *w)
 
 int watch_limited(const struct watch *w)
 {
-	return w->limited;
+	for (size_t i = 0; i < w->n; i++)
+		if (w->places[i].error)
+			return w->places[i].error;
+	return 0;
 }
 
-void watch_begin(struct watch *w)
-{
-	w->round++;
-	w->limited = 0;
-}
-
-static bool shares(const struct watch *w, const struct place *p, uint64_t round)
+bool watch_is_blind(const struct watch *w, unsigned subject)
 {
 	for (size_t i = 0; i < w->n; i++)
-		if (&w->places[i] != p && w->places[i].wd == p->wd && w->places[i].round == round)
+		for (size_t j = 0; w->places[i].wd < 0 && j < w->places[i].n; j++)
+			if (w->places[i].interests[j].subject == subject)
+				return true;
+	return false;
+}
+
+bool watch_has_shifted(struct watch *w)
+{
+	bool shifted = w->shifted;
+
+	w->shifted = false;
+	return shifted;
+}
+
+unsigned watch_turn(struct watch *w, unsigned subject)
+{
+	unsigned before = w->subject;
+
+	w->subject = subject;
+	return before;
+}
+
+void watch_begin(struct watch *w, unsigned subject)
+{
+	w->subject = subject;
+	for (size_t i = 0; i < w->n; i++)
+		for (size_t j = 0; j < w->places[i].n; j++)
+			if (w->places[i].interests[j].subject == subject)
+				w->places[i].interests[j].stale = true;
+}
+
+static bool is_shared(const struct watch *w, const struct place *p)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (&w->places[i] != p && w->places[i].wd == p->wd)
 			return true;
 	return false;
 }
 
-void watch_end(struct watch *w)
+static void drop_stale(struct place *p, unsigned subject)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < w->n; i++) {
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->interests[i].subject == subject && p->interests[i].stale)
+			free(p->interests[i].name);
+		else
+			p->interests[n++] = p->interests[i];
+	}
+	p->n = n;
+}
+
+void watch_end(struct watch *w, unsigned subject)
+{
+	for (size_t i = 0; i < w->n;) {
 		struct place *p = &w->places[i];
 
-		if (p->round != w->round && p->wd >= 0 && !shares(w, p, w->round))
+		drop_stale(p, subject);
+		if (p->n > 0) {
+			i++;
+			continue;
+		}
+		if (p->wd >= 0 && !is_shared(w, p))
 			(void)inotify_rm_watch(w->fd, p->wd);
+		place_done(p);
+		*p = w->places[--w->n];
 	}
-	for (size_t i = 0; i < w->n; i++) {
-		if (w->places[i].round == w->round)
-			w->places[n++] = w->places[i];
-		else
-			place_done(&w->places[i]);
-	}
-	w->n = n;
 }
 
 static int find_place(struct watch *w, const char *path, struct place **ret)
 {
-	struct place *grown;
+	struct place made = {.wd = -1}, *grown;
 
 	for (size_t i = 0; i < w->n; i++)
 		if (strcmp(w->places[i].path, path) == 0) {
@@ -134,100 +193,103 @@ static int find_place(struct watch *w, const char *path, struct place **ret)
 	if (!grown)
 		return -ENOMEM;
 	w->places = grown;
-	grown[w->n] = (struct place){.path = strdup(path), .wd = -1};
-	if (!grown[w->n].path)
+	made.path = strdup(path);
+	made.host_path = root_host_path(w->root, path);
+	if (!made.path || !made.host_path) {
+		place_done(&made);
 		return -ENOMEM;
+	}
+	grown[w->n] = made;
 	*ret = &grown[w->n++];
 	return 0;
 }
 
-/* The path leads to another directory now: what was there is watched no more, unless it is a place
- * under another path, too. */
-static void forget_old(struct watch *w, struct place *p, int wd)
+static int add_interest(struct place *p, unsigned subject, enum interest_kind kind,
+			const char *name)
 {
-	bool shared = false;
+	struct interest *grown;
 
-	for (size_t i = 0; i < w->n; i++)
-		shared = shared || (&w->places[i] != p && w->places[i].wd == p->wd);
-	if (p->wd >= 0 && p->wd != wd && !shared)
-		(void)inotify_rm_watch(w->fd, p->wd);
+	for (size_t i = 0; i < p->n; i++) {
+		struct interest *x = &p->interests[i];
+
+		if (x->subject == subject && x->kind == kind &&
+		    (kind != INTEREST_NAME || strcmp(x->name, name) == 0)) {
+			x->stale = false;
+			return 0;
+		}
+	}
+	grown = reallocarray(p->interests, p->n + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	p->interests = grown;
+	grown[p->n] = (struct interest){.subject = subject, .kind = kind};
+	if (kind == INTEREST_NAME) {
+		grown[p->n].name = strdup(name);
+		if (!grown[p->n].name)
+			return -ENOMEM;
+	}
+	p->n++;
+	return 0;
+}
+
+static bool has_others(const struct place *p, unsigned subject)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->interests[i].subject != subject)
+			return true;
+	return false;
 }
 
 int watch_visit(void *userdata, int dir_fd, const char *dir_path, const char *next, bool next_moves)
 {
 	struct watch *w = userdata;
+	enum interest_kind kind = !next ? INTEREST_ALL : next_moves ? INTEREST_NAME : INTEREST_SELF;
+	uint32_t mask = SELF_EVENTS | (kind == INTEREST_SELF ? 0 : ENTRY_EVENTS);
 	struct place *p = NULL;
-	uint32_t mask = SELF_EVENTS;
 	char fd_path[64];
-	int r = find_place(w, dir_path, &p), wd;
+	int r = find_place(w, dir_path, &p), wd, e;
 
+	if (r >= 0)
+		r = add_interest(p, w->subject, kind, next);
 	if (r < 0)
 		return r;
-	if (p->round != w->round) {
-		p->round = w->round;
-		p->all = false;
-		strv_free(TAKE_PTR(p->names));
-	}
-	if (!next)
-		p->all = true;
-	else if (next_moves && !strv_has(p->names, next))
-		r = strv_add(&p->names, next);
-	if (r < 0)
-		return r;
-	if (p->all || p->names)
-		mask |= ENTRY_EVENTS;
 	(void)snprintf(fd_path, sizeof(fd_path), "/proc/self/fd/%d", dir_fd);
-	/* Added, not set: another path may have armed the same directory for more. */
+	/* Added, not set: another subject may have armed the same directory for more. */
 	wd = inotify_add_watch(w->fd, fd_path, mask | IN_MASK_ADD);
-	if (wd < 0 &&
-	    errno == ENOENT) { /* no /proc: by its path, which is as good unless it moves */
-		_cleanup_free_ char *path = root_host_path(w->root, dir_path);
-
-		wd = path ? inotify_add_watch(w->fd, path, mask | IN_MASK_ADD) : -1;
-	}
-	if (wd < 0 && errno == ENOMEM)
+	if (wd < 0 && errno == ENOENT) /* no /proc: by its path, which is as good unless it moves */
+		wd = inotify_add_watch(w->fd, p->host_path, mask | IN_MASK_ADD);
+	e = wd < 0 ? errno : 0;
+	if (e == ENOMEM)
 		return -ENOMEM;
-	if (wd < 0 && errno != ENOTDIR && errno != ENOENT && errno != EACCES)
-		w->limited = errno;
-	forget_old(w, p, wd);
+	p->error = e == ENOTDIR || e == ENOENT || e == EACCES ? 0 : e;
+	/* The path leads to another directory now: what was there is watched no more, unless it is
+	 * a place under another path, too. */
+	if (p->wd != wd && p->wd >= 0 && !is_shared(w, p))
+		(void)inotify_rm_watch(w->fd, p->wd);
+	w->shifted = w->shifted || (p->wd != wd && has_others(p, w->subject));
 	p->wd = wd;
 	return 0;
 }
 
-void watch_news_done(struct watch_news *n)
+static int tell_place(const struct place *p, const struct inotify_event *e, watch_news_fn tell,
+		      void *userdata)
 {
-	for (size_t i = 0; i < n->n; i++)
-		free(n->names[i].name);
-	free(n->names);
-	*n = (struct watch_news){0};
-}
+	int r = 0;
 
-static int add_name(struct watch_news *news, const char *dir, const char *name)
-{
-	struct watch_name *grown;
+	for (size_t i = 0; r >= 0 && i < p->n; i++) {
+		const struct interest *x = &p->interests[i];
 
-	for (size_t i = news->n; i > 0 && i + 8 > news->n; i--) /* bursts repeat themselves */
-		if (news->names[i - 1].dir == dir && strcmp(news->names[i - 1].name, name) == 0)
-			return 0;
-	if (news->n >= WATCH_NAMES_MAX) {
-		news->look = true;
-		return 0;
+		if (e->len == 0 || (x->kind == INTEREST_NAME && strcmp(x->name, e->name) == 0))
+			r = tell(userdata, x->subject, p->path, NULL);
+		else if (x->kind == INTEREST_ALL)
+			r = tell(userdata, x->subject, p->path, e->name);
 	}
-	grown = reallocarray(news->names, news->n + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	news->names = grown;
-	grown[news->n] = (struct watch_name){.dir = dir, .name = strdup(name)};
-	if (!grown[news->n].name)
-		return -ENOMEM;
-	news->n++;
-	return 0;
+	return r;
 }
 
-static int take_event(struct watch *w, const struct inotify_event *e, struct watch_news *news)
+static int take_event(struct watch *w, const struct inotify_event *e, watch_news_fn tell,
+		      void *userdata)
 {
-	if (e->mask & IN_Q_OVERFLOW)
-		news->look = true;
 	for (size_t i = 0; i < w->n; i++) {
 		struct place *p = &w->places[i];
 		int r;
@@ -236,23 +298,17 @@ static int take_event(struct watch *w, const struct inotify_event *e, struct wat
 			continue;
 		if (e->mask & IN_IGNORED)
 			p->wd = -1;
-		if (e->len == 0 || (e->mask & IN_ISDIR && p->all)) {
-			news->look = true;
-		} else if (p->all) {
-			r = add_name(news, p->path, e->name);
-			if (r < 0)
-				return r;
-		} else if (strv_has(p->names, e->name)) {
-			news->look = true;
-		}
+		r = tell_place(p, e, tell, userdata);
+		if (r < 0)
+			return r;
 	}
-	return 0;
+	return (e->mask & IN_Q_OVERFLOW) != 0;
 }
 
-int watch_read(struct watch *w, struct watch_news *ret)
+int watch_read(struct watch *w, watch_news_fn tell, void *userdata)
 {
 	_Alignas(struct inotify_event) char buffer[16384];
-	_cleanup_(watch_news_done) struct watch_news news = {0};
+	int lost = 0;
 
 	for (;;) {
 		ssize_t n = read(w->fd, buffer, sizeof(buffer));
@@ -265,19 +321,18 @@ int watch_read(struct watch *w, struct watch_news *ret)
 			break;
 		for (char *p = buffer; p < buffer + n;) {
 			const struct inotify_event *e = (const struct inotify_event *)(void *)p;
-			int r = take_event(w, e, &news);
+			int r = take_event(w, e, tell, userdata);
 
 			if (r < 0)
 				return r;
+			lost |= r;
 			p += sizeof(*e) + e->len;
 		}
 		/* A short read has emptied the queue; what comes later wakes us again. */
 		if ((size_t)n + sizeof(struct inotify_event) + NAME_MAX + 1 <= sizeof(buffer))
 			break;
 	}
-	*ret = news;
-	news = (struct watch_news){0};
-	return 0;
+	return lost;
 }
 
 /* One is above the other, or they are the same. */
@@ -290,16 +345,14 @@ static bool related(const char *a, const char *b)
 	return memcmp(a, b, k) == 0 && (n == m || (n < m ? b[k] : a[k]) == '/');
 }
 
+/* Its ancestors are places too; the root and what is above the tree say nothing new. */
 static bool concerns(const struct watch *w, const char *point)
 {
-	for (size_t i = 0; i < w->n; i++) {
-		_cleanup_free_ char *path = root_host_path(w->root, w->places[i].path);
-
-		/* Its ancestors are places too; the root and what is above the tree say nothing
-		 * new. */
-		if (path && w->places[i].all && related(path, point))
-			return true;
-	}
+	for (size_t i = 0; i < w->n; i++)
+		for (size_t j = 0; j < w->places[i].n; j++)
+			if (w->places[i].interests[j].kind == INTEREST_ALL &&
+			    related(w->places[i].host_path, point))
+				return true;
 	return false;
 }
 
@@ -319,13 +372,11 @@ int watch_mounts_moved(struct watch *w)
 	if (!f)
 		return -errno;
 	while ((n = getline(&line, &room, f)) > 0) {
-		_cleanup_free_ char *copy = strdup(line);
-		const char *point = copy ? mounts_point(copy) : NULL;
+		uint64_t of_line = str_hash(hash, line, (size_t)n);
+		const char *point = mounts_point(line);
 
-		if (!copy)
-			return -ENOMEM;
 		if (point && concerns(w, point))
-			hash = str_hash(hash, line, (size_t)n);
+			hash = of_line;
 	}
 	w->mounts = hash;
 	return was != hash;

@@ -2,15 +2,17 @@
 #pragma once
 
 /* inotify and the mount table: has anything happened where we look? Events never say what is true
- * (rule 16); at most they say which name in which directory to look at first.
+ * (rule 16); they say whose facts are in doubt.
  *
  * One inotify descriptor of our own, read whole at each wake-up, so that a burst is one pass:
  * sd-event's inotify sources hand over one event for each turn of the loop.
  *
- * A directory is watched in one of two ways: for all that happens to its entries, or only for
- * itself going away and for some names in it (a missing or symlinked component of a path).
+ * Every directory on the way to something is watched for the sake of that something, its subject:
+ * for all that happens to its entries (the way ends there), for one name in it (a component that is
+ * missing, or a symlink, or a file), or only for itself going away.
  *
- * Knows: directories and names. Must not know: what they mean. Owns: struct watch owns its fds. */
+ * Knows: directories, names and the numbers of subjects. Must not know: what they mean. Owns:
+ * struct watch owns its fds. */
 
 #include "base/macro.h"
 #include "sys/fs.h"
@@ -23,32 +25,41 @@ struct watch *watch_free(struct watch *w);
 int watch_fd(const struct watch *w) _nonnull_all_;        /* readable: call watch_read() */
 int watch_mounts_fd(const struct watch *w) _nonnull_all_; /* priority event: watch_mounts_moved() */
 
-/* Brackets the arming of all watches; those not armed again in between are dropped at the end. */
-void watch_begin(struct watch *w) _nonnull_all_;
-void watch_end(struct watch *w) _nonnull_all_;
+/* What is watched for whose sake. */
+enum watch_subject {
+	WATCH_CONFIG,
+	WATCH_LOCKS,
+	WATCH_SERVER,
+	WATCH_LIBRARIES,
+	WATCH_NAMES,
+	WATCH_LINKS,
+	WATCH_TARGETS, /* what symlinks lead to */
+	WATCH_STORES,  /* and all numbers above: one for each directory of candidates */
+};
+
+/* Brackets the arming of all that one subject needs; what is not armed again in between is dropped
+ * at the end. */
+void watch_begin(struct watch *w, unsigned subject) _nonnull_all_;
+void watch_end(struct watch *w, unsigned subject) _nonnull_all_;
+/* Arms for another subject from now on; returns the one before. */
+unsigned watch_turn(struct watch *w, unsigned subject) _nonnull_all_;
 /* An fs_visit_fn: arms one directory. `next` NULL: for all entries. Userdata is the struct watch.
  * A limit that is reached is remembered (watch_limited), not an error. 0 or -ENOMEM. */
 int watch_visit(void *userdata, int dir_fd, const char *dir_path, const char *next,
 		bool next_moves);
-/* errno of the limit that kept a directory from being watched in the last round: ENOSPC
+/* errno of the limit that keeps a directory from being watched: ENOSPC
  * (fs.inotify.max_user_watches), or 0. */
 int watch_limited(const struct watch *w) _nonnull_all_;
+/* Is something that the subject depends on not watched, for whatever reason? */
+bool watch_is_blind(const struct watch *w, unsigned subject) _nonnull_all_;
+/* Did a path lead to another directory when it was armed for one subject, so that others that pass
+ * it may have missed something? Asked once. */
+bool watch_has_shifted(struct watch *w) _nonnull_all_;
 
-/* A name in a directory that is watched for all its entries. */
-struct watch_name {
-	const char *dir; /* as it was visited; valid until the next watch_begin() */
-	char *name;
-};
-
-struct watch_news {
-	bool look; /* a full look is needed */
-	struct watch_name *names;
-	size_t n;
-};
-
-void watch_news_done(struct watch_news *n);
-#define WATCH_NAMES_MAX 256
-/* Drains what the kernel has. 0 or -errno. */
-int watch_read(struct watch *w, struct watch_news *ret) _must_check_ _nonnull_all_;
+/* Something happened: to an entry of a directory that is watched for all of them (name), or to the
+ * way to the subject (NULL). 0 or -errno. */
+typedef int (*watch_news_fn)(void *userdata, unsigned subject, const char *dir, const char *name);
+/* Drains what the kernel has. 1: events were lost; 0; -errno, also what `tell` returned. */
+int watch_read(struct watch *w, watch_news_fn tell, void *userdata) _must_check_ _nonnull_(1, 2);
 /* Did a mount come or go above or below a watched directory since the last call? 1, 0, -errno. */
 int watch_mounts_moved(struct watch *w) _must_check_ _nonnull_all_;

@@ -143,7 +143,6 @@ def test_rule_10_a_link_deleted_while_nobody_watched_comes_back(tree):
 
 
 def test_rule_07_a_name_that_we_chose_follows_the_template(tree):
-    """Also if only a partial look made the link."""
     with tree.daemon() as daemon:
         for name in ("one", "two"):
             tree.plugin(name)
@@ -155,7 +154,50 @@ def test_rule_07_a_name_that_we_chose_follows_the_template(tree):
         daemon.wait_links({"one.so", "two.so"})
 
 
+@pytest.mark.skipif(not world.can_strace(), reason="strace cannot trace here")
+def test_rule_09_a_new_file_that_cannot_be_read_is_said(tree, tmp_path):
+    """Its link waits, the others' do not; the next pass makes it."""
+    tree.plugin("mysql")
+    tree.plugin("redis")
+    done = kit.run(
+        "strace", "-f", "-o", tmp_path / "log", "-P", os.path.basename(file_of("redis")),
+        "-e", "trace=openat", "-e", "inject=openat:error=EIO", *world.ctl_argv(tree, "sync"),
+    )  # fmt: skip
+    assert done.code == 1 and f"{file_of('redis')} could not be read" in done.err, done
+    assert tree.links() == right_links(["mysql"])
+    tree.ctl("sync", expect=0)
+    assert tree.links() == right_links(["mysql", "redis"])
+
+
 # ---- rule 14 ----
+
+
+def left_overs(tree):
+    """What killed passes left: in the links directory, and in our own (by a process that is no more)."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    tree.link(".vsmtp-plugind-abcdef", file_of("mysql"))
+    left = [tree / f"{d}.{n}.{process.pid}" for d, n in
+            [("run/vsmtp-plugind/", "generation"), ("var/lib/vsmtp-plugind/", "names")]]  # fmt: skip
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("half")
+    return [tree.links_dir / ".vsmtp-plugind-abcdef", *left]
+
+
+def test_rule_14_left_overs_are_swept_by_the_next_pass_of_anybody(tree):
+    tree.plugin("mysql")
+    alive = tree.put(f"/run/vsmtp-plugind/.status.{os.getpid()}", "half")
+    left = left_overs(tree)
+    tree.ctl("sync", expect=0)
+    assert not any(os.path.lexists(p) for p in left)
+    with tree.daemon() as daemon:
+        left = left_overs(tree)
+        kit.wait_until(lambda: not os.path.lexists(left[0]), what="the temporary link to go")
+        tree.plugin("redis")
+        daemon.wait_links(right_links(["mysql", "redis"]))
+        kit.wait_until(lambda: not any(os.path.lexists(p) for p in left), what="the rest to go")
+    assert alive.exists()
 
 
 @pytest.mark.slow

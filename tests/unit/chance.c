@@ -6,13 +6,12 @@
 void made_done(struct made *m)
 {
 	free(m->text);
-	free(m->part);
 }
 
 struct maker {
 	struct made *m;
 	unsigned seed;
-	struct buf text, part;
+	struct buf text;
 };
 
 static const char *const names[] = {"a", "b", "c", "d_e", "d-e"};
@@ -28,12 +27,9 @@ static bool chance(struct maker *k, unsigned percent)
 	return draw(k, 100) < percent;
 }
 
-/* Adds a line to the world, and to its part unless it belongs to a plugin that is not in it. */
-static void add(struct maker *k, int plugin, const char *line)
+static void add(struct maker *k, const char *line)
 {
 	buf_printf(&k->text, "%s\n", line);
-	if (plugin < 0 || (k->m->keys & (1U << plugin)))
-		buf_printf(&k->part, "%s\n", line);
 }
 
 static void make_path(struct maker *k, const char *name, char *ret, size_t size)
@@ -75,38 +71,36 @@ static void make_config(struct maker *k)
 {
 	char line[200];
 
-	add(k, -1, "config:\n [Plugind]\n Store=/s /t\n Links=/l");
+	add(k, "config:\n [Plugind]\n Store=/s /t\n Links=/l");
 	if (chance(k, 20))
-		add(k, -1, " Unversioned=skip");
+		add(k, " Unversioned=skip");
 	if (chance(k, 35))
-		add(k, -1, chance(k, 50) ? " LinkName=x-%n" : " LinkName=%n");
+		add(k, chance(k, 50) ? " LinkName=x-%n" : " LinkName=%n");
 	for (unsigned i = 0; i < 4; i++) {
 		if (!chance(k, 25))
 			continue;
 		snprintf(line, sizeof(line), " [Plugin %s]", names[i]);
-		add(k, -1, line);
+		add(k, line);
 		if (chance(k, 30))
-			add(k, -1, " Enabled=no");
+			add(k, " Enabled=no");
 		if (chance(k, 20))
-			add(k, -1, " Version=1.0.0");
+			add(k, " Version=1.0.0");
 		if (chance(k, 50))
-			add(k, -1,
-			    k->m->kind == COLLIDE && chance(k, 50) ? " LinkName=a"
-								   : " LinkName=y-%n");
+			add(k, k->m->kind == COLLIDE && chance(k, 50) ? " LinkName=a"
+								      : " LinkName=y-%n");
 	}
 }
 
 static void make_server(struct maker *k)
 {
-	add(k, -1,
-	    chance(k, 80)   ? "server 1.0.0"
-	    : chance(k, 50) ? "server 2.0.0"
-	    : chance(k, 50) ? "server absent"
-			    : "server unknown");
+	add(k, chance(k, 80)   ? "server 1.0.0"
+	       : chance(k, 50) ? "server 2.0.0"
+	       : chance(k, 50) ? "server absent"
+			       : "server unknown");
 	if (chance(k, 8))
-		add(k, -1, chance(k, 50) ? "store /t error 5" : "store /s error 13");
+		add(k, chance(k, 50) ? "store /t error 5" : "store /s error 13");
 	if (chance(k, 8))
-		add(k, -1, "links untrusted");
+		add(k, "links untrusted");
 }
 
 static void make_file(struct maker *k)
@@ -125,7 +119,7 @@ static void make_file(struct maker *k)
 		snprintf(inode, sizeof(inode), "inode=%u", draw(k, 4) + 1);
 	snprintf(line, sizeof(line), "file %s %s %s", path, inode,
 		 chance(k, 35) ? options[draw(k, ELEMENTSOF(options))] : "");
-	add(k, plugin == 4 ? 3 : (int)plugin, line);
+	add(k, line);
 }
 
 static void make_entry(struct maker *k)
@@ -143,14 +137,14 @@ static void make_entry(struct maker *k)
 	if (chance(k, 15)) {
 		snprintf(line, sizeof(line), "link %s -> /o/%s inode=%u", name, name,
 			 draw(k, 4) + 1);
-		add(k, -1, line);
+		add(k, line);
 	} else if (chance(k, 10)) {
 		snprintf(line, sizeof(line), "entry %s inode=%u", name, draw(k, 4) + 1);
-		add(k, -1, line);
+		add(k, line);
 	} else {
 		make_path(k, names[plugin], path, sizeof(path));
 		snprintf(line, sizeof(line), "link %s -> %s", name, path);
-		add(k, plugin == 4 ? 3 : (int)plugin, line);
+		add(k, line);
 	}
 }
 
@@ -167,7 +161,7 @@ static void make_remembered(struct maker *k)
 			return;
 	}
 	snprintf(line, sizeof(line), "name %s %s %s", world_keys[plugin], flags[draw(k, 3)], name);
-	add(k, plugin == 4 ? 3 : (int)plugin, line);
+	add(k, line);
 }
 
 int make_world(unsigned seed, enum kind kind, struct made *ret)
@@ -177,7 +171,7 @@ int make_world(unsigned seed, enum kind kind, struct made *ret)
 
 	ret->seed = seed;
 	ret->kind = kind;
-	ret->keys = draw(&k, 16);
+	(void)draw(&k, 16);
 	make_config(&k);
 	make_server(&k);
 	for (unsigned n = draw(&k, 9); n > 0; n--)
@@ -187,9 +181,6 @@ int make_world(unsigned seed, enum kind kind, struct made *ret)
 	for (unsigned n = draw(&k, 6); n > 0; n--)
 		make_remembered(&k);
 	r = buf_take(&k.text, &ret->text);
-	if (r >= 0)
-		r = buf_take(&k.part, &ret->part);
 	buf_done(&k.text);
-	buf_done(&k.part);
 	return r;
 }

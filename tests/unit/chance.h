@@ -18,9 +18,7 @@ enum kind {
 struct made {
 	unsigned seed;
 	enum kind kind;
-	unsigned keys; /* bit i: world_keys[i] is in the part */
 	char *text;
-	char *part; /* only what belongs to some plugins; all foreign entries */
 };
 
 void made_done(struct made *m);

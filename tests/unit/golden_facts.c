@@ -94,7 +94,8 @@ static int read_option(struct file_facts *f, char *option)
 		return version_is_valid(value) ? str_replace(&f->elf.note_version, value) : -EINVAL;
 	if (strcmp(option, "build") == 0)
 		return str_replace(&f->elf.build_id, value);
-	if (strcmp(option, "missing") == 0)
+	f->missing_unsure = f->missing_unsure || strcmp(option, "unseen") == 0;
+	if (strcmp(option, "missing") == 0 || strcmp(option, "unseen") == 0)
 		return strv_add(&f->missing, value);
 	if (strcmp(option, "form") == 0 && choose(forms, value, &choice))
 		f->elf.form = (enum elf_form)choice;
@@ -157,8 +158,8 @@ static int read_name(const struct world *w, struct candidate *k)
 		if (slash && strchr(slash + 1, '/'))
 			continue;
 		k->store = i;
-		r = str_replace(&k->file, slash ? slash + 1 : rest);
-		if (r < 0 || (slash && !dir))
+		k->file = slash ? slash + 1 : rest;
+		if (slash && !dir)
 			return -ENOMEM;
 		r = name_parse(dir, k->file, &k->name);
 		if (r != 0)

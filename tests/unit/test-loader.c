@@ -89,12 +89,12 @@ static void check_missing(struct world *w, const struct plugins *p, const char *
 {
 	_cleanup_(root_done) struct root host = ROOT_INIT;
 	_cleanup_strv_ char **found = NULL;
-	_cleanup_free_ char *why = NULL;
+	_cleanup_free_ char *why = NULL, *origin = realelf_path(w->dir, "links");
+	const struct loader_question q = {.path = p->path, .origin = origin, .elf = &p->elf};
 
 	assert_int_equal(root_open(NULL, &host), 0);
-	assert_int_equal(
-		server_find_missing(w->memory, &host, &p->server, p->path, &p->elf, &found, &why),
-		0);
+	assert_int_equal(server_check_libraries(w->memory, &host, &p->server), 0);
+	assert_int_equal(server_find_missing(w->memory, &host, &p->server, &q, &found, &why), 0);
 	if (!question && why)
 		fail_msg("%s", why);
 	assert_int_equal(why != NULL, question);
@@ -122,20 +122,49 @@ static void test_rule_11_missing_library(void **state)
 	check_missing(w, &p, "libgonefor.so", false);
 }
 
+static void rename_library(struct world *w, const char *from, const char *to)
+{
+	_cleanup_free_ char *a = realelf_path(w->dir, "%s", from),
+			    *b = realelf_path(w->dir, "%s", to);
+
+	assert_int_equal(rename(a, b), 0);
+}
+
+/* What was found is remembered with all that it depends on, and what was not is asked for again. */
 static void test_rule_11_a_file_with_its_own_search_path(void **state)
 {
 	_cleanup_(plugins_done) struct plugins p = {0};
+	_cleanup_free_ char *options = NULL, *interpreter = NULL;
 	struct world *w = *state;
 
-	make_plugin(w, "plugin.so", "-Wl,-rpath,'$ORIGIN' -Wl,--build-id=0x01", &p);
+	assert_true(asprintf(&options, "-Wl,-rpath,%s -Wl,--build-id=0x01", w->dir) > 0);
+	make_plugin(w, "plugin.so", options, &p);
 	assert_true(p.elf.searches);
+	assert_string_equal(p.elf.search_path, w->dir);
 	check_missing(w, &p, NULL, false);
-	/* Asked once: what it said then is remembered... */
-	remove_library(w);
-	check_missing(w, &p, NULL, false);
-	/* ... until the program is another one. */
-	p.server.program.signature.inode++;
+	interpreter = TAKE_PTR(p.server.program.elf.interpreter);
+	check_missing(w, &p, NULL, false); /* asked once: there is nobody to ask now */
+	p.server.program.elf.interpreter = TAKE_PTR(interpreter);
+	rename_library(w, "libgonefor.so", "aside");
 	check_missing(w, &p, "libgonefor.so", false);
+	rename_library(w, "aside", "libgonefor.so");
+	check_missing(w, &p, NULL, false);
+}
+
+/* glibc takes the directory of the link for $ORIGIN, not that of the file. */
+static void test_rule_11_origin_is_the_directory_of_the_link(void **state)
+{
+	_cleanup_(plugins_done) struct plugins p = {0}, q = {0};
+	struct world *w = *state;
+	_cleanup_free_ char *links = realelf_path(w->dir, "links");
+
+	assert_int_equal(mkdir(links, 0755), 0);
+	make_plugin(w, "plugin.so", "-Wl,-rpath,'$ORIGIN' -Wl,--build-id=0x01", &p);
+	check_missing(w, &p, "libgonefor.so", false);
+	make_plugin(w, "other.so", "-Wl,-rpath,'/nowhere:${ORIGIN}/../' -Wl,--build-id=0x02", &q);
+	check_missing(w, &q, NULL, false);
+	rename_library(w, "libgonefor.so", "links/libgonefor.so");
+	check_missing(w, &p, NULL, false);
 }
 
 static void test_rule_11_names_known_to_resolve_are_not_asked_again(void **state)
@@ -203,12 +232,12 @@ static void test_rule_11_nothing_is_judged_below_a_root(void **state)
 	_cleanup_(plugins_done) struct plugins p = {0};
 	_cleanup_strv_ char **found = NULL;
 	_cleanup_free_ char *why = NULL;
+	struct loader_question q = {.path = "/plugin.so", .origin = "/links"};
 	struct world *w = *state;
 
 	make_plugin(w, "plugin.so", "", &p);
-	assert_int_equal(server_find_missing(w->memory, &w->root, &p.server, "/plugin.so", &p.elf,
-					     &found, &why),
-			 0);
+	q.elf = &p.elf;
+	assert_int_equal(server_find_missing(w->memory, &w->root, &p.server, &q, &found, &why), 0);
 	assert_null(found);
 	assert_null(why);
 }
@@ -220,6 +249,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_A_WORLD(test_rule_11_missing_library),
 		IN_A_WORLD(test_rule_11_a_file_with_its_own_search_path),
+		IN_A_WORLD(test_rule_11_origin_is_the_directory_of_the_link),
 		IN_A_WORLD(test_rule_11_names_known_to_resolve_are_not_asked_again),
 		IN_A_WORLD(test_rule_11_a_loader_that_cannot_be_asked_is_a_question),
 		IN_A_WORLD(test_rule_11_nothing_is_judged_below_a_root),

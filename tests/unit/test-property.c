@@ -30,10 +30,6 @@ static void plan_world(const struct made *m, const char *text, struct world *w, 
 
 	if (r < 0)
 		broken(m, w->error ? w->error : "no memory");
-	w->snapshot.partial = text == m->part;
-	for (unsigned i = 0; i < WORLD_KEYS && w->snapshot.partial; i++)
-		if (m->keys & (1U << i))
-			assert_int_equal(strv_add(&w->snapshot.keys, world_keys[i]), 0);
 	assert_int_equal(plan_make(&w->config, &w->snapshot, p), 0);
 }
 
@@ -226,53 +222,6 @@ static void check_released(const struct made *m)
 		broken(m, "released, one pass is not enough");
 }
 
-static char *actions_of(const struct plan *p, const struct made *m)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	char *text = NULL;
-
-	for (size_t i = 0; i < p->n_links; i++) {
-		const struct plan_link *l = &p->links[i];
-
-		for (unsigned j = 0; j < WORLD_KEYS; j++)
-			if ((m->keys & (1U << j)) && str_eq(l->key, world_keys[j]))
-				buf_printf(&b, "%d %s %s %d %d\n", l->action, l->name,
-					   l->text ? l->text : "", l->restored, l->renamed);
-	}
-	assert_int_equal(buf_take(&b, &text), 0);
-	return text;
-}
-
-static void check_part(const struct made *m)
-{
-	_cleanup_world_ struct world w = {0}, v = {0};
-	_cleanup_(plan_done) struct plan p = {0}, q = {0};
-	_cleanup_free_ char *all = NULL, *part = NULL;
-
-	plan_world(m, m->text, &w, &p);
-	plan_world(m, m->part, &v, &q);
-	all = actions_of(&p, m);
-	part = actions_of(&q, m);
-	if (strcmp(all, part) != 0) {
-		print_error("whole:\n%spart:\n%s", all, part);
-		broken(m, "a part of the world gives its plugins another plan");
-	}
-}
-
-static void check_held_part(const struct made *m)
-{
-	_cleanup_world_ struct world w = {0}, v = {0};
-	_cleanup_(plan_done) struct plan p = {0}, q = {0};
-	_cleanup_free_ char *all = NULL, *part = NULL;
-
-	plan_held(m, m->text, &w, &p);
-	plan_held(m, m->part, &v, &q);
-	all = actions_of(&p, m);
-	part = actions_of(&q, m);
-	if (strcmp(all, part) != 0)
-		broken(m, "held, a part of the world gives its plugins another plan");
-}
-
 static void each_world(enum kind kind, void (*check)(const struct made *m))
 {
 	for (unsigned seed = 1; seed <= WORLDS; seed++) {
@@ -313,12 +262,6 @@ static void test_rule_15_same_world_same_plan(void **state)
 	each_world(COLLIDE, check_order);
 }
 
-static void test_rule_16_a_part_is_planned_as_the_whole(void **state)
-{
-	UNUSED(state);
-	each_world(APART, check_part);
-}
-
 static void test_rule_17_held_only_what_leads_nowhere_goes(void **state)
 {
 	UNUSED(state);
@@ -331,12 +274,6 @@ static void test_rule_17_released_all_is_made_right(void **state)
 	each_world(APART, check_released);
 }
 
-static void test_rule_17_a_held_part_is_planned_as_the_whole(void **state)
-{
-	UNUSED(state);
-	each_world(APART, check_held_part);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,10 +282,8 @@ int main(void)
 		cmocka_unit_test(test_rule_09_links_lead_to_what_fits),
 		cmocka_unit_test(test_rule_15_a_second_pass_finds_nothing_to_do),
 		cmocka_unit_test(test_rule_15_same_world_same_plan),
-		cmocka_unit_test(test_rule_16_a_part_is_planned_as_the_whole),
 		cmocka_unit_test(test_rule_17_held_only_what_leads_nowhere_goes),
 		cmocka_unit_test(test_rule_17_released_all_is_made_right),
-		cmocka_unit_test(test_rule_17_a_held_part_is_planned_as_the_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -161,30 +161,56 @@ static void test_rule_05_nonsense_is_quoted(void **state)
 	assert_string_equal(s.doubt_text, "hello world");
 }
 
+/* An ELF program that leaves a byte beside itself, and says that it is of this version. */
+static void install_elf(struct world *w, const char *version)
+{
+	_cleanup_free_ char *source = NULL, *temporary = realelf_path(w->dir, "new");
+
+	assert_true(asprintf(&source,
+			     "#include <fcntl.h>\n#include <stdio.h>\n#include <unistd.h>\n"
+			     "int main(void){write(open(\"%s/asked\","
+			     "O_WRONLY|O_CREAT|O_APPEND,0644),\"x\",1);puts(\"vsmtp %s\");}\n",
+			     w->dir, version) > 0);
+	assert_true(realelf_compile(w->dir, "new", source, ""));
+	assert_int_equal(rename(temporary, w->program), 0);
+}
+
+static void check_asked(struct world *w, const char *version, size_t times)
+{
+	_cleanup_facts_ struct server_facts s = {0};
+
+	look(w, &s);
+	assert_string_equal(s.version, version);
+	assert_string_equal(s.program.resolved, PROGRAM);
+	assert_non_null(s.program.identity);
+	assert_int_equal(times_asked(w), times);
+}
+
 static void test_rule_05_asked_once_until_it_changes(void **state)
 {
 	struct world *w = *state;
 
-	check_known(w, SAYS("echo vsmtp 1.0.0"), "1.0.0");
-	for (int i = 0; i < 3; i++) {
-		_cleanup_facts_ struct server_facts s = {0};
-
-		look(w, &s);
-		assert_string_equal(s.version, "1.0.0");
-		assert_string_equal(s.program.resolved, PROGRAM);
-		assert_non_null(s.program.identity);
-	}
-	assert_int_equal(times_asked(w), 1);
-	check_known(w, SAYS("echo vsmtp 1.1.0"), "1.1.0");
-	assert_int_equal(times_asked(w), 2);
+	install_elf(w, "1.0.0");
+	for (int i = 0; i < 3; i++)
+		check_asked(w, "1.0.0", 1);
+	install_elf(w, "1.1.0");
+	check_asked(w, "1.1.0", 2);
 	server_memory_clear(w->memory);
-	{
-		_cleanup_facts_ struct server_facts s = {0};
+	check_asked(w, "1.1.0", 3);
+}
 
-		look(w, &s);
-		assert_string_equal(s.version, "1.1.0");
-	}
-	assert_int_equal(times_asked(w), 3);
+/* What a script runs may be replaced without a trace on the script. */
+static void test_rule_05_a_script_is_asked_each_time(void **state)
+{
+	_cleanup_free_ char *behind = NULL;
+	struct world *w = *state;
+
+	behind = realelf_path(w->dir, "behind");
+	install(w, SAYS("cat \"${0%/*}/behind\""));
+	assert_true(realelf_write(behind, "vsmtp 1.0.0\n", 12, 0644));
+	check_asked(w, "1.0.0", 1);
+	assert_true(realelf_write(behind, "vsmtp 1.1.0\n", 12, 0644));
+	check_asked(w, "1.1.0", 2);
 }
 
 static void test_rule_05_the_configured_version_comes_first(void **state)
@@ -379,6 +405,7 @@ int main(void)
 		IN_A_WORLD(test_rule_05_a_program_that_hangs),
 		IN_A_WORLD(test_rule_05_nonsense_is_quoted),
 		IN_A_WORLD(test_rule_05_asked_once_until_it_changes),
+		IN_A_WORLD(test_rule_05_a_script_is_asked_each_time),
 		IN_A_WORLD(test_rule_05_the_configured_version_comes_first),
 		IN_A_WORLD(test_rule_05_absent_and_unreadable),
 		IN_A_WORLD(test_rule_05_an_untrusted_program_is_never_run),

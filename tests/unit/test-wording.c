@@ -305,7 +305,8 @@ static void test_hostile_names_are_escaped_everywhere(void **state)
 
 	UNUSED(state);
 	world_make(&w);
-	w.k.path = w.k.file = w.k.name.name = w.c.links = hostile;
+	w.k.path = w.k.name.name = w.c.links = hostile;
+	w.k.file = hostile;
 	w.k.facts.trust =
 		(struct trust_facts){.trust = TRUST_WRITABLE, .path = hostile, .mode = 0100777};
 	w.k.facts.kind = FILE_DANGLING;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The daemon looks first where an event points. Whatever it does so must be what a look at everything
-does: after any operation, once it is quiet, nothing is due."""
+"""The daemon looks only at what is in doubt. Whatever it does so must be what a look at everything does:
+after any operation, once it is quiet, nothing is due."""
 
 import contextlib
 import os
@@ -163,7 +163,7 @@ class Chance:
         return version
 
     def configure(self):
-        # The settled look would mend what a partial one missed: it comes too late here.
+        # No settled look: each step has to be seen by its own events.
         lines = ["[Plugind]", f"Store={STORES[0]} {STORES[1]}", "SettleSec=1h", "SettleMaxSec=1h"]
         if self.random.random() < 0.3:
             lines.append("LinkName=" + self.random.choice(["%n", "x-%n", "vsmtp-plugin-%n"]))
@@ -206,7 +206,7 @@ def settle(tree, done):
     "turns, burst", [(40, 1), pytest.param(300, 1, marks=pytest.mark.slow),
                      pytest.param(80, 6, marks=pytest.mark.slow)]
 )  # fmt: skip
-def test_rule_16_partial_looks_are_as_good_as_full_ones(tree, turns, burst):
+def test_rule_16_a_look_at_what_is_in_doubt_is_as_good_as_one_at_everything(tree, turns, burst):
     seed = int(os.environ.get("KIT_SEED", random.randrange(1 << 32)))
     print("seed", seed)  # KIT_SEED=... repeats it
     tree.mkdir(STORES[1])
@@ -226,7 +226,7 @@ def test_rule_16_partial_looks_are_as_good_as_full_ones(tree, turns, burst):
         assert tree.links() == links, done[-6:]
 
 
-def test_rule_07_a_partial_look_remembers_a_found_name(tree):
+def test_rule_07_a_found_name_is_remembered(tree):
     """The administrator renames a link; its plugin goes and comes back: his name is used."""
     with tree.daemon() as daemon:
         tree.plugin("alpha")
@@ -240,3 +240,56 @@ def test_rule_07_a_partial_look_remembers_a_found_name(tree):
             daemon.wait_links(["mine.so"])
         (tree.links_dir / "mine.so").unlink()
         daemon.wait_links(["mine.so"])
+
+
+NO_MORE = "[Plugind]\nStore=/usr/lib/vsmtp /usr/lib/vsmtp/1.0.0\nSettleSec=1h\nSettleMaxSec=1h\n"
+
+
+def test_rule_16_a_directory_of_two_stores_is_looked_at_for_both(tree):
+    tree.config(NO_MORE)
+    tree.mkdir(f"{kit.STORE}/1.0.0")
+    with tree.daemon() as daemon:
+        tree.put(f"{kit.STORE}/1.0.0/lib-plugin.so", kit.plugin_bytes(built_for="1.0.0"))
+        daemon.wait_links({"lib-plugin.so": f"{kit.STORE}/1.0.0/lib-plugin.so"})
+        tree.put(f"{kit.STORE}/1.0.0/libvsmtp_plugin_b.so", kit.plugin_bytes(built_for="1.0.0", tag="b"))
+        daemon.wait_links({"lib-plugin.so", "libvsmtp_plugin_b.so"})
+
+
+def test_rule_01_a_file_that_is_called_like_a_version_directory_is_a_candidate(tree):
+    tree.put(f"{kit.STORE}/1.0.0-x.so", kit.plugin_bytes(built_for="1.0.0"))
+    with tree.daemon() as daemon:
+        world.log_wait(daemon, f"{kit.STORE}/1.0.0-x.so is not linked (name-not-understood)")
+    why = tree.ctl("why", "1.0.0-x.so", expect=0)
+    assert "name-not-understood" in why.out
+
+
+@pytest.mark.skipif(not world.can_strace(), reason="strace cannot trace here")
+def test_rule_16_what_is_not_in_doubt_costs_no_system_call(tree, tmp_path):
+    """One more plugin among others: nothing is asked about those, nor about the way to anything; and
+    the looks that our own link and the quiet after it bring ask about next to nothing."""
+    for i in range(50):
+        tree.plugin(f"p{i}", tag=str(i))
+    tree.plugin("other", "0.9.0")
+    with tree.daemon() as daemon:
+        kit.wait_until(lambda: world.is_quiet(daemon.pid), what="rest")
+        with world.Strace(daemon.pid, tmp_path) as trace:
+            tree.plugin("new")
+            kit.wait_until(lambda: link_of("new") in tree.links())
+            kit.wait_until(lambda: world.is_quiet(daemon.pid), what="rest")
+            calls = trace.calls()
+    assert [c for c in calls if "plugin-p" in c or "plugin-other" in c or "inotify_add" in c] == []
+    made = next(i for i, c in enumerate(calls) if "symlinkat" in c)
+    assert made < 70 and len(calls) < 250, "\n".join(calls)
+
+
+def test_rule_16_what_a_symlink_leads_to_is_watched(tree):
+    tree.config("[Plugind]\nSettleSec=1h\nSettleMaxSec=1h\n")
+    tree.put("/srv/x.so", kit.plugin_bytes(built_for="1.0.0"))
+    tree.mkdir(kit.STORE)
+    (tree / file_of("redis")).symlink_to("/srv/x.so")
+    with tree.daemon() as daemon:
+        daemon.wait_links([link_of("redis")])
+        tree.put("/srv/x.so", b"no ELF")
+        daemon.wait_links([])
+        tree.put("/srv/x.so", kit.plugin_bytes(built_for="1.0.0"))
+        daemon.wait_links([link_of("redis")])
