@@ -128,7 +128,7 @@ def test_a_policy_that_forbids_restarts_is_honoured(running):
     running.wait_starts(1)
     running.sh("systemctl restart vsmtp-plugind")
     running.wait_starts(1)
-    assert "a policy forbade the reload" in running.ctl("status").out
+    assert "forbidden by a policy" in running.ctl("status").out
     running.ctl("reload")
     running.wait_starts(2)
 

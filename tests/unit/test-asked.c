@@ -104,7 +104,8 @@ static void test_rule_18_another_format_is_not_known_and_stays(void **state)
 	_cleanup_free_ char *name = ask(b);
 	_cleanup_(requests_done) struct requests all = {0};
 
-	put(b, "asked/new", "format 2\nkind look\n");
+	put(b, "asked/new",
+	    "format 2\nkind look\nunit \nreplaces \nset \nusec 1\npid 1\ncommand x\n");
 	put(b, "asked/half", "format 1\nkind look\nusec 1\n");
 	put(b, "asked/.dot", "format 2\n");
 	assert_int_equal(asked_read(&b->root, &all), 0);
