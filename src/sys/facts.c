@@ -41,9 +41,17 @@ bool facts_are_unfinished(const struct file_facts *f)
 	       (f->many_names && !f->followed) || (f->young && is_coarse(&f->signature));
 }
 
-bool facts_wait_for_the_clock(const struct file_facts *f)
+static bool waits_for_the_clock(const struct file_facts *f)
 {
 	return (f->being_written && f->many_names) || (f->young && is_coarse(&f->signature));
+}
+
+bool facts_any_wait_for_the_clock(const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->n_candidates; i++)
+		if (waits_for_the_clock(&s->candidates[i].facts))
+			return true;
+	return false;
 }
 
 /* Has anybody the file open for writing (rule 13)? A lease for reading is refused then; on files
