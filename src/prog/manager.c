@@ -182,9 +182,8 @@ static int one_pass(struct manager *m)
 	_cleanup_close_ int lock = -EBADF;
 	_cleanup_(lent_pass_done) struct pass p = {0};
 	uint64_t begun = clock_usec(CLOCK_MONOTONIC), ended;
-	int r;
+	int r = lock = state_lock(m->root);
 
-	lock = state_lock(m->root);
 	if (lock == -ENOENT && state_prepare(m->root) >= 0) /* the directory was taken away */
 		lock = state_lock(m->root);
 	if (lock < 0)
@@ -296,8 +295,7 @@ static int on_news(void *userdata, unsigned subject, const char *dir, const char
 	if (subject == WATCH_CONFIG)
 		m->around.config_in_doubt = true;
 	else if (subject == WATCH_LOCKS)
-		/* What a package manager did may be beyond all watches. */
-		doubt_all(m);
+		doubt_all(m); /* what a package manager did may be beyond all watches */
 	else
 		r = observer_doubt(m->observer, subject, dir, name);
 	m->news = m->news || r > 0;
@@ -323,8 +321,7 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 	return r < 0 ? r : holder_ask_again(&m->holder);
 }
 
-/* The table is read at a bounded rate: a machine with thousands of mounts changes it all the time.
- */
+/* The table is read at a bounded rate: a machine with thousands of mounts changes it always. */
 #define MOUNTS_REST 20
 
 static int on_mounts(sd_event_source *s, int fd _unused_, uint32_t events _unused_, void *userdata)
