@@ -7,12 +7,11 @@
 #include "prog/holder.h"
 #include "prog/log.h"
 #include "prog/report.h"
-#include "prog/sync.h"
+#include "prog/rest.h"
+#include "prog/surroundings.h"
 #include "sys/clock.h"
-#include "sys/conf.h"
 #include "sys/facts.h"
 #include "sys/observe.h"
-#include "sys/pkglock.h"
 #include "sys/state.h"
 #include "sys/watch.h"
 
@@ -38,15 +37,12 @@ struct manager {
 	struct report report;
 	sd_event_source *inotify;
 	sd_event_source *mounts;
-	sd_event_source *rest; /* turns these two on again */
-	uint64_t rest_usec;    /* until then no event makes us look */
-	uint64_t mounts_usec;  /* and none of the mount table before then */
-	struct config config;  /* as it was last read */
-	struct config_remarks remarks;
-	bool config_in_doubt;
-	bool locks_in_doubt; /* the way to them */
-	bool news;           /* what inotify told of matters */
-	char *reload;        /* what is known of the reload, for the state line */
+	struct rest rest;
+	uint64_t rest_usec;   /* until then no event makes us look */
+	uint64_t mounts_usec; /* and none of the mount table before then */
+	struct surroundings around;
+	bool news;    /* what inotify told of matters */
+	char *reload; /* what is known of the reload, for the state line */
 	int daemon_fd;
 	bool quiet_clock;  /* the limit was reported */
 	bool sandbox_fine; /* no new directory is on record */
@@ -56,7 +52,7 @@ static void manager_done(struct manager *m)
 {
 	sd_event_source_disable_unref(m->settle);
 	sd_event_source_disable_unref(m->clock);
-	sd_event_source_disable_unref(m->rest);
+	rest_done(&m->rest);
 	sd_event_source_disable_unref(m->inotify);
 	sd_event_source_disable_unref(m->mounts);
 	holder_done(&m->holder);
@@ -64,8 +60,7 @@ static void manager_done(struct manager *m)
 	watch_free(m->watch);
 	sd_event_unref(m->loop);
 	report_done(&m->report);
-	config_remarks_done(&m->remarks);
-	config_done(&m->config);
+	surroundings_done(&m->around);
 	free(m->reload);
 	fd_close(m->daemon_fd);
 }
@@ -90,20 +85,12 @@ static int schedule(struct manager *m)
 	return r < 0 ? r : sd_event_source_set_enabled(m->settle, SD_EVENT_ONESHOT);
 }
 
-static bool waits_for_the_clock(const struct snapshot *s)
-{
-	for (size_t i = 0; i < s->n_candidates; i++)
-		if (facts_wait_for_the_clock(&s->candidates[i].facts))
-			return true;
-	return false;
-}
-
 /* Where inotify cannot tell, the clock does. That inotify is full is said once, with what to do. */
 static int mind_the_clock(struct manager *m, const struct pass *p)
 {
 	int limited = watch_limited(m->watch), r;
 
-	if (!limited && !waits_for_the_clock(&p->seen)) {
+	if (!limited && !facts_any_wait_for_the_clock(&p->seen)) {
 		m->quiet_clock = false;
 		return sd_event_source_set_enabled(m->clock, SD_EVENT_OFF);
 	}
@@ -164,74 +151,25 @@ static int tell(struct manager *m, const struct pass *p)
 /* Everything may have changed, also what is asked of the world. */
 static void doubt_all(struct manager *m)
 {
-	m->config_in_doubt = m->locks_in_doubt = true;
+	surroundings_doubt(&m->around);
 	observer_doubt_all(m->observer);
-}
-
-/* Arms first, then reads. */
-static int configure(struct manager *m)
-{
-	struct config_remarks remarks = {0};
-	struct config config = {0};
-	int r;
-
-	if (!m->config_in_doubt && !watch_is_blind(m->watch, WATCH_CONFIG))
-		return 0;
-	watch_begin(m->watch, WATCH_CONFIG);
-	r = conf_visit(m->root, watch_visit, m->watch);
-	if (r >= 0)
-		r = conf_load(m->root, &config, &remarks);
-	if (r < 0) {
-		config_remarks_done(&remarks);
-		return r;
-	}
-	watch_end(m->watch, WATCH_CONFIG);
-	config_done(&m->config);
-	config_remarks_done(&m->remarks);
-	m->config = config;
-	m->remarks = remarks;
-	m->config_in_doubt = false;
-	observer_doubt_all(m->observer);
-	restart_configure(&m->restart, config.settle_usec, config.settle_max_usec);
-	return 0;
-}
-
-static int arm_locks(struct manager *m)
-{
-	int r;
-
-	if (!m->locks_in_doubt && !watch_is_blind(m->watch, WATCH_LOCKS))
-		return 0;
-	watch_begin(m->watch, WATCH_LOCKS);
-	r = pkglock_visit(m->root, watch_visit, m->watch);
-	if (r < 0)
-		return r;
-	watch_end(m->watch, WATCH_LOCKS);
-	m->locks_in_doubt = false;
-	return 0;
-}
-
-/* Configuration and remarks are lent for the pass. */
-static void lent_pass_done(struct pass *p)
-{
-	p->config = (struct config){0};
-	p->remarks = (struct config_remarks){0};
-	pass_done(p);
 }
 
 /* Looks and plans; also asks the holder. */
 static int look(struct manager *m, struct pass *p)
 {
-	int r = configure(m);
+	const struct config *c = &m->around.config;
+	int r = surroundings_read(&m->around, m->root, m->watch);
 
+	if (r > 0) {
+		observer_doubt_all(m->observer);
+		restart_configure(&m->restart, c->settle_usec, c->settle_max_usec);
+	}
 	if (r >= 0)
-		r = arm_locks(m);
-	if (r >= 0)
-		r = holder_ask(&m->holder, m->root, m->config.hold_max_usec);
+		r = holder_ask(&m->holder, m->root, c->hold_max_usec);
 	if (r < 0)
 		return r;
-	p->config = m->config;
-	p->remarks = m->remarks;
+	surroundings_lend(&m->around, p);
 	p->seen.held = holder_holds(&m->holder);
 	return pass_observe(m->observer, p);
 }
@@ -293,7 +231,7 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 	bool due;
 	int r;
 
-	if (holder_ask(&m->holder, m->root, m->config.hold_max_usec) >= 0 &&
+	if (holder_ask(&m->holder, m->root, m->around.config.hold_max_usec) >= 0 &&
 	    holder_holds(&m->holder))
 		return pass_and_ask(m); /* to say so; the lock's event goes on from here */
 	if (!restart_begin(&m->restart, now_usec(m)))
@@ -318,40 +256,15 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 	return schedule(m);
 }
 
-/* No look begins sooner after the last one than that one took: a burst is few looks, and a world
- * that takes long to look at leaves the processor to others. 1: it is time; 0: later; -errno. */
-static int is_time(struct manager *m, uint64_t due_usec, sd_event_source *s)
-{
-	int r;
-
-	if (clock_usec(CLOCK_MONOTONIC) >= due_usec)
-		return 1;
-	r = sd_event_source_set_enabled(s, SD_EVENT_OFF);
-	if (r >= 0)
-		r = sd_event_source_set_time(m->rest, due_usec);
-	return r < 0 ? r : sd_event_source_set_enabled(m->rest, SD_EVENT_ONESHOT);
-}
-
-static int on_rested(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
-{
-	struct manager *m = userdata;
-	int r = sd_event_source_set_enabled(m->inotify, SD_EVENT_ON);
-
-	if (r < 0 || !m->mounts)
-		return r;
-	return sd_event_source_set_enabled(m->mounts, SD_EVENT_ON);
-}
-
 static int on_news(void *userdata, unsigned subject, const char *dir, const char *name)
 {
 	struct manager *m = userdata;
 	int r = 1;
 
 	if (subject == WATCH_CONFIG)
-		m->config_in_doubt = true;
+		m->around.config_in_doubt = true;
 	else if (subject == WATCH_LOCKS)
-		/* What a package manager did may be beyond all watches. */
-		doubt_all(m);
+		doubt_all(m); /* what a package manager did may be beyond all watches */
 	else
 		r = observer_doubt(m->observer, subject, dir, name);
 	m->news = m->news || r > 0;
@@ -361,7 +274,7 @@ static int on_news(void *userdata, unsigned subject, const char *dir, const char
 static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unused_, void *userdata)
 {
 	struct manager *m = userdata;
-	int r = is_time(m, m->rest_usec, s);
+	int r = rest_is_over(&m->rest, m->rest_usec, s);
 
 	if (r <= 0)
 		return r;
@@ -377,15 +290,14 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 	return r < 0 ? r : holder_ask_again(&m->holder);
 }
 
-/* The table is read at a bounded rate: a machine with thousands of mounts changes it all the time.
- */
+/* The table is read at a bounded rate: a machine with thousands of mounts changes it always. */
 #define MOUNTS_REST 20
 
 static int on_mounts(sd_event_source *s, int fd _unused_, uint32_t events _unused_, void *userdata)
 {
 	struct manager *m = userdata;
 	uint64_t begun = clock_usec(CLOCK_MONOTONIC), ended;
-	int r = is_time(m, m->mounts_usec, s);
+	int r = rest_is_over(&m->rest, m->mounts_usec, s);
 
 	if (r <= 0)
 		return r;
@@ -448,10 +360,7 @@ static int add_sources(struct manager *m)
 		r = sd_event_add_time(m->loop, &m->clock, CLOCK_MONOTONIC, USEC_INFINITY,
 				      USEC_PER_SEC, on_clock, m);
 	if (r >= 0)
-		r = sd_event_add_time(m->loop, &m->rest, CLOCK_MONOTONIC, USEC_INFINITY, 1,
-				      on_rested, m);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(m->rest, SD_EVENT_OFF);
+		r = rest_init(&m->rest, m->loop);
 	if (r >= 0)
 		r = holder_init(&m->holder, m->loop, on_clock, m);
 	if (r >= 0)

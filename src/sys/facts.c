@@ -41,9 +41,17 @@ bool facts_are_unfinished(const struct file_facts *f)
 	       (f->many_names && !f->followed) || (f->young && is_coarse(&f->signature));
 }
 
-bool facts_wait_for_the_clock(const struct file_facts *f)
+static bool waits_for_the_clock(const struct file_facts *f)
 {
 	return (f->being_written && f->many_names) || (f->young && is_coarse(&f->signature));
+}
+
+bool facts_any_wait_for_the_clock(const struct snapshot *s)
+{
+	for (size_t i = 0; i < s->n_candidates; i++)
+		if (waits_for_the_clock(&s->candidates[i].facts))
+			return true;
+	return false;
 }
 
 /* Has anybody the file open for writing (rule 13)? A lease for reading is refused then; on files
@@ -228,4 +236,26 @@ int facts_look(const struct facts_place *p, enum facts_how how, struct file_fact
 	*f = now;
 	now = (struct file_facts){0};
 	return FACTS_CHANGED;
+}
+
+int facts_judge_entry(const struct root *r, const char *links, const struct stat *st,
+		      enum walk_flags flags, struct link *k)
+{
+	_cleanup_(walk_done) struct walk w = WALK_INIT;
+	_cleanup_free_ char *path = NULL;
+	const char *beside = k->target ? path_below(k->target, links) : NULL;
+	int e;
+
+	if (beside && !strchr(beside, '/'))
+		return 0; /* judged as the entry that it is */
+	if (asprintf(&path, "%s/%s", links, k->text ? k->text : k->name) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	if (!k->text)
+		return fs_judge(st, path, flags, &k->trust);
+	e = fs_walk(r, *k->text == '/' ? k->text : path, flags, NULL, NULL, &w);
+	k->trust = w.trust;
+	w.trust = (struct trust_facts){0};
+	return e;
 }

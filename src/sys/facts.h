@@ -42,8 +42,13 @@ int facts_look(const struct facts_place *p, enum facts_how how, struct file_fact
 	_must_check_ _nonnull_all_;
 /* Is what is known not the last word, though nothing may happen to the file any more? */
 bool facts_are_unfinished(const struct file_facts *f) _nonnull_all_;
-/* And may it change without an event? By another name of it (inotify tells the directory of the
- * name that was used), or within the grain of its times. */
-bool facts_wait_for_the_clock(const struct file_facts *f) _nonnull_all_;
+/* May any of them change without an event? By another name of it (inotify tells the directory of
+ * the name that was used), or within the grain of its times. */
+bool facts_any_wait_for_the_clock(const struct snapshot *s) _nonnull_all_;
 /* Can its times be as they were though it was changed: are they younger than their grain? */
 bool facts_are_young(const struct signature *s, int64_t now_nsec) _nonnull_all_;
+
+/* Who controls an entry of the links directory that is not ours (rule 12): the entry itself, or all
+ * that a symlink leads over, dangling or not. Fills k->trust. 0 or -errno. */
+int facts_judge_entry(const struct root *r, const char *links, const struct stat *st,
+		      enum walk_flags flags, struct link *k) _must_check_ _nonnull_all_;

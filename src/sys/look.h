@@ -107,6 +107,16 @@ int look_merge(void **items, size_t *n_items, void *fresh, size_t n, size_t size
 	       int (*compare)(const void *, const void *)) _must_check_;
 /* The candidate of that path, or NULL; they must be sorted. */
 struct candidate *look_find(const struct look *l, const char *path);
+/* One entry of a directory of candidates, which need not be there, nor be one. 0 or -errno. */
+int look_entry(struct look *l, const struct dir *d, int fd, const char *file, enum facts_how how)
+	_must_check_;
+/* Marks what is known directly in a directory, and the file that might be in its place. 0 or
+ * -ENOMEM. */
+int look_doubt_entries(struct look *l, const struct dir *d) _must_check_;
+/* Is it to be looked at though nothing happened to the entry itself? */
+bool look_is_open_question(const struct look *l, const struct candidate *k);
+/* Drops what is still marked, and puts what is new to its place. 0 or -ENOMEM. */
+int look_settle_candidates(struct look *l) _must_check_;
 /* Stores and candidates. 0 or -errno. */
 int look_stores(struct look *l) _must_check_;
 /* The links directory, after the stores; what it shows may put libraries in doubt. 0 or -errno. */

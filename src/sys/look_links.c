@@ -19,7 +19,7 @@ static bool is_watched(const struct look *l, const char *target)
 
 static bool is_below_store(const struct look *l, const char *target)
 {
-	for (char **store = l->c->stores; *store; store++)
+	for (char **store = l->c->stores; target && *store; store++)
 		if (path_below(target, *store))
 			return true;
 	return false;
@@ -36,33 +36,6 @@ static int take_target(struct link *l, const struct file_facts *f)
 			       str_replace(&l->identity, f->identity) < 0
 		       ? -ENOMEM
 		       : 0;
-}
-
-/* Who controls what is not ours: the entry itself, or all that a symlink leads over, dangling or
- * not (rule 12). A link to another entry of this directory is judged there. */
-static int judge_entry(struct look *l, const struct stat *st, struct link *k)
-{
-	_cleanup_(walk_done) struct walk w = WALK_INIT;
-	_cleanup_free_ char *path = NULL;
-	const char *below;
-	int r;
-
-	if (k->kind == LINK_SYMLINK) {
-		below = path_below(k->target, l->c->links);
-		if (is_below_store(l, k->target) || (below && !strchr(below, '/')))
-			return 0;
-	}
-	if (asprintf(&path, "%s/%s", l->c->links, k->kind == LINK_SYMLINK ? k->text : k->name) <
-	    0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	if (k->kind != LINK_SYMLINK)
-		return fs_judge(st, path, l->flags, &k->trust);
-	r = fs_walk(l->o->root, *k->text == '/' ? k->text : path, l->flags, NULL, NULL, &w);
-	k->trust = w.trust;
-	w.trust = (struct trust_facts){0};
-	return r;
 }
 
 /* Follows what leads to no candidate. */
@@ -136,8 +109,8 @@ static int look_link(struct look *l, int dir_fd, const char *name, struct link *
 		leads_to = look_find(l, k.target);
 	}
 	r = leads_to ? take_target(&k, &leads_to->facts) : follow(l, dir_fd, &k);
-	if (r >= 0 && !leads_to)
-		r = judge_entry(l, &st, &k);
+	if (r >= 0 && !leads_to && !is_below_store(l, k.target))
+		r = facts_judge_entry(l->o->root, l->c->links, &st, l->flags, &k);
 	if (r < 0)
 		return r;
 	*ret = k;

@@ -58,9 +58,16 @@ void state_sweep(const struct root *r)
 
 		if (fd < 0 || fs_list(fd, &names) < 0)
 			continue; /* the next pass may */
-		for (char **n = names; n && *n; n++)
-			if (is_left_over(*n))
-				(void)unlinkat(fd, *n, 0);
+		for (char **n = names; n && *n; n++) {
+			_cleanup_free_ char *path = NULL;
+
+			if (!is_left_over(*n))
+				continue;
+			if (asprintf(&path, "%s/%s", directories[i], *n) < 0)
+				path = NULL;
+			if (path)
+				(void)!fs_unlink(r, path);
+		}
 	}
 }
 

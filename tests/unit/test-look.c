@@ -402,11 +402,51 @@ static void test_rule_16_what_is_not_in_doubt_is_as_it_was(void **state)
 	}
 }
 
+/* A second change within the grain of a file's times leaves no trace on them. */
+static void test_rule_13_young_times_are_not_settled(void **state)
+{
+	static const struct {
+		int64_t ctime, now;
+		bool young;
+	} cases[] = {
+		{.ctime = 5000000001, .now = 5000000002, .young = true},
+		{.ctime = 5000000001, .now = 5009000000, .young = true},
+		{.ctime = 5000000001, .now = 5011000000},
+		{.ctime = 5000000000, .now = 5011000000, .young = true}, /* times by the second */
+		{.ctime = 5000000000, .now = 7000000000},
+		{.ctime = 5000000001, .now = 4999999999}, /* the clock was set back */
+	};
+	_cleanup_(file_facts_done) struct file_facts f = {0};
+	const struct trust_facts fine = {0};
+	struct tree *t = *state;
+	_cleanup_free_ char *dir = realelf_path(t->dir, "srv");
+	_cleanup_close_ int fd = open(dir, O_PATH | O_CLOEXEC);
+	struct facts_place p = {.root = &t->root,
+				.dir_fd = fd,
+				.dir_trust = &fine,
+				.path = "/srv/x.so",
+				.file = "x.so"};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		struct signature s = {.ctime_nsec = cases[i].ctime};
+
+		assert_int_equal(facts_are_young(&s, cases[i].now), cases[i].young);
+	}
+	put(t, "srv/x.so", &t->builds[0], false);
+	assert_int_equal(facts_look(&p, FACTS_ANEW, &f), FACTS_CHANGED);
+	f.young = false;
+	assert_int_equal(facts_look(&p, FACTS_IF_IN_DOUBT, &f), FACTS_SAME);
+	f.young = true;
+	assert_int_equal(facts_look(&p, FACTS_IF_CHANGED, &f), FACTS_SAME);
+	assert_int_equal(facts_look(&p, FACTS_IF_IN_DOUBT, &f), FACTS_CHANGED);
+}
+
 #define IN_A_TREE(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		IN_A_TREE(test_rule_13_young_times_are_not_settled),
 		IN_A_TREE(test_rule_16_what_is_not_in_doubt_is_as_it_was),
 	};
 
