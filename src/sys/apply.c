@@ -81,6 +81,15 @@ static int put_back(int fd, const char *name, const char *place, ino_t placed)
 	return -ESTALE;
 }
 
+/* Some file systems know no flags of renameat2(2): then what is there is looked at right before. 1 (no
+ * temporary name is left), or -errno. */
+static int replace_plainly(const struct applier *a, const struct plan_link *p, const char *name)
+{
+	if (!is_as_seen(a->fd, p->name, p->seen))
+		return -ESTALE;
+	return renameat(a->fd, name, a->fd, p->name) < 0 ? -errno : 1;
+}
+
 /* Exchanges the new link with the old one and looks at what came out: at every instant the name
  * leads to the old or the new target, and what was not the plan's to replace goes back. */
 static int replace_link(const struct applier *a, const struct plan_link *p)
@@ -98,12 +107,14 @@ static int replace_link(const struct applier *a, const struct plan_link *p)
 		return r;
 	made = inode_of(a->fd, name);
 	if (renameat2(a->fd, name, a->fd, p->name, RENAME_EXCHANGE) < 0)
-		r = errno == ENOENT ? -ESTALE : -errno;
+		r = errno == EINVAL   ? replace_plainly(a, p, name)
+		    : errno == ENOENT ? -ESTALE
+				      : -errno;
 	else if (!is_as_seen(a->fd, name, p->seen))
 		return put_back(a->fd, name, p->name, made);
-	if (unlinkat(a->fd, name, 0) < 0 && r >= 0)
+	if (unlinkat(a->fd, name, 0) < 0 && r == 0)
 		r = -errno;
-	return r;
+	return MIN(r, 0);
 }
 
 /* Takes the link aside, looks at what it got, and then only removes it. */
@@ -119,6 +130,8 @@ static int remove_link(const struct applier *a, const struct plan_link *p)
 		if (r >= 0 && renameat2(a->fd, p->name, a->fd, name, RENAME_NOREPLACE) < 0)
 			r = errno == ENOENT ? -ESTALE : -errno;
 	}
+	if (r == -EINVAL) /* no flags here: it was looked at right before */
+		return unlinkat(a->fd, p->name, 0) < 0 ? -errno : 0;
 	if (r < 0)
 		return r;
 	if (!is_as_seen(a->fd, name, p->seen))

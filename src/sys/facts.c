@@ -7,6 +7,8 @@
 #include "sys/watch.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <time.h>
 
 #define NSEC_PER_SEC 1000000000
@@ -54,14 +56,30 @@ bool facts_any_wait_for_the_clock(const struct snapshot *s)
 	return false;
 }
 
+bool facts_leases_tell(uint64_t type)
+{
+	static const uint64_t silent[] = {
+		AFS_FS_MAGIC,     AFS_SUPER_MAGIC,  CEPH_SUPER_MAGIC, CIFS_SUPER_MAGIC,
+		CODA_SUPER_MAGIC, FUSE_SUPER_MAGIC, NFS_SUPER_MAGIC,  SMB2_SUPER_MAGIC,
+		SMB_SUPER_MAGIC,  V9FS_MAGIC,
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(silent); i++)
+		if ((uint32_t)type == (uint32_t)silent[i])
+			return false;
+	return true;
+}
+
 /* Has anybody the file open for writing (rule 13)? A lease for reading is refused then; on files
  * that are not ours to lease the answer is "unknown", which passes. */
 static bool is_being_written(int fd)
 {
 	const struct timespec moment = {.tv_nsec = 1000 * 1000};
+	struct statfs fs;
 
 	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0) {
-		if (errno != EAGAIN)
+		if (errno != EAGAIN || fstatfs(fd, &fs) < 0 ||
+		    !facts_leases_tell((uint64_t)fs.f_type))
 			return false;
 		/* The kernel tells of a close just before it lets go of the file. */
 		(void)nanosleep(&moment, NULL);

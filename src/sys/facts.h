@@ -52,3 +52,7 @@ bool facts_are_young(const struct signature *s, int64_t now_nsec) _nonnull_all_;
  * that a symlink leads over, dangling or not. Fills k->trust. 0 or -errno. */
 int facts_judge_entry(const struct root *r, const char *links, const struct stat *st,
 		      enum walk_flags flags, struct link *k) _must_check_ _nonnull_all_;
+
+/* Does a refused lease mean a writer, on a file system of that type (statfs(2))? Those of networks
+ * answer EAGAIN to each: that says nothing (rule 13). */
+bool facts_leases_tell(uint64_t type);

@@ -398,3 +398,16 @@ def test_rule_08_what_steps_in_before_a_removal_goes_back(tree, tmp_path):
     put(tree, path, "/opt/first")
     assert process.wait(30) in (1, 4)
     assert tree.links() == {path.name: "/opt/first"}
+
+
+@pytest.mark.skipif(not world.can_strace(), reason="strace cannot trace here")
+def test_rule_14_where_renameat2_has_no_flags_links_are_changed_and_removed(tree):
+    for name in ("mysql", "redis"):
+        tree.plugin(name)
+    tree.ctl("sync", expect=0)
+    tree.plugin("mysql", "1.1.0")
+    tree.server("1.1.0")
+    done = kit.run("strace", "-f", "-o", "/dev/null", "-e", "trace=renameat2", "-e",
+                   "inject=renameat2:error=EINVAL", *world.ctl_argv(tree, "sync"), expect=4)
+    assert tree.links() == right_links(["mysql"], "1.1.0"), done
+    assert world.no_temporaries(tree)

@@ -441,11 +441,23 @@ static void test_rule_13_young_times_are_not_settled(void **state)
 	assert_int_equal(facts_look(&p, FACTS_IF_IN_DOUBT, &f), FACTS_CHANGED);
 }
 
+static void test_rule_13_a_refused_lease_says_nothing_on_a_network(void **state)
+{
+	UNUSED(state);
+	assert_true(facts_leases_tell(0xef53));      /* ext4 */
+	assert_true(facts_leases_tell(0x01021994));  /* tmpfs */
+	assert_false(facts_leases_tell(0x6969));     /* NFS */
+	assert_false(facts_leases_tell(0xfe534d42)); /* SMB 2 */
+	/* statfs(2) has it in a signed number. */
+	assert_false(facts_leases_tell((uint64_t)(int32_t)0xff534d42)); /* CIFS */
+}
+
 #define IN_A_TREE(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rule_13_a_refused_lease_says_nothing_on_a_network),
 		IN_A_TREE(test_rule_13_young_times_are_not_settled),
 		IN_A_TREE(test_rule_16_what_is_not_in_doubt_is_as_it_was),
 	};
