@@ -13,6 +13,9 @@
 #define ENTRY_EVENTS \
 	(IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE | IN_ATTRIB)
 
+/* The kernel makes the table anew for each read: few, then. */
+#define TABLE_BUFFER ((size_t)64 * 1024)
+
 enum interest_kind {
 	INTEREST_SELF, /* only the directory itself */
 	INTEREST_NAME,
@@ -371,6 +374,7 @@ int watch_mounts_moved(struct watch *w)
 	f = fdopen(fcntl(w->mounts_fd, F_DUPFD_CLOEXEC, 3), "re");
 	if (!f)
 		return -errno;
+	(void)setvbuf(f, NULL, _IOFBF, TABLE_BUFFER);
 	while ((n = getline(&line, &room, f)) > 0) {
 		uint64_t of_line = str_hash(hash, line, (size_t)n);
 		const char *point = mounts_point(line);

@@ -253,6 +253,10 @@ def test_rule_16_a_directory_of_two_stores_is_looked_at_for_both(tree):
         daemon.wait_links({"lib-plugin.so": f"{kit.STORE}/1.0.0/lib-plugin.so"})
         tree.put(f"{kit.STORE}/1.0.0/libvsmtp_plugin_b.so", kit.plugin_bytes(built_for="1.0.0", tag="b"))
         daemon.wait_links({"lib-plugin.so", "libvsmtp_plugin_b.so"})
+        tree.config(NO_MORE + "Unversioned=skip\n")  # now only the version directory says what fits
+        daemon.wait_links({"libvsmtp_plugin_b.so"})
+        tree.put(f"{kit.STORE}/1.0.0/libvsmtp_plugin_c.so", kit.plugin_bytes(built_for="1.0.0", tag="c"))
+        daemon.wait_links({"libvsmtp_plugin_b.so", "libvsmtp_plugin_c.so"})
 
 
 def test_rule_01_a_file_that_is_called_like_a_version_directory_is_a_candidate(tree):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Rule 16, continued: bursts, signals, races and limits."""
 
+import os
 import signal
 import subprocess
 import threading
@@ -188,3 +189,21 @@ def test_rule_16_it_arms_before_it_looks(served, tmp_path):
             file.rename(ready)
             file.parent.rmdir()
             served.wait_links(MYSQL)
+
+
+@pytest.mark.skipif(not world.can_strace(), reason="strace cannot trace here")
+def test_rule_16_the_mount_table_is_read_at_a_bounded_rate(served, tmp_path):
+    """Mounts come and go elsewhere, all the time: most of that is not looked at."""
+    place = os.fsencode(served.tree.mkdir("/srv/m"))
+    changes = 0
+    with world.Strace(served.pid, tmp_path, "-e", "trace=lseek") as trace:
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            assert world.LIBC.mount(b"kit", place, b"tmpfs", 0, None) == 0
+            assert world.LIBC.umount2(place, 2) == 0  # MNT_DETACH
+            changes += 2
+            time.sleep(0.004)
+        kit.wait_until(lambda: trace.calls(), what="the table to be read")
+        kit.wait_until(lambda: world.is_quiet(served.pid), what="rest")
+        reads = len(trace.calls())
+    assert reads < changes / 4, (reads, changes)
