@@ -101,6 +101,8 @@ int ctl_look(struct ctl *c, struct pass *ret) _must_check_;
 void ctl_connect(struct ctl *c);
 /* What the units are owed, and what decide() says; "none" if there is no manager. 0 or -errno. */
 int ctl_units(struct ctl *c, const struct pass *p, struct units *ret) _must_check_;
+/* What units_look() failed for, said; passes its result on. */
+int ctl_say_units(int r);
 /* Configuration mistakes, on standard error. */
 int ctl_say_remarks(const struct pass *p) _must_check_;
 /* The same for the plan's trouble, findings and missed plugins; and for untrusted-parent, which

@@ -57,7 +57,15 @@ int ctl_units(struct ctl *c, const struct pass *p, struct units *ret)
 
 	ctl_connect(c);
 	from = (struct units_source){.manager = c->manager, .error = c->manager_error};
-	return units_look(&c->root, p, &from, ret);
+	return ctl_say_units(units_look(&c->root, p, &from, ret));
+}
+
+int ctl_say_units(int r)
+{
+	return r < 0 && r != -ENOMEM
+		       ? log_errno(LOG_ERR, r,
+				   "Cannot find out what vSMTP is owed, in " STATE_RUN_DIR)
+		       : r;
 }
 
 int ctl_say_remarks(const struct pass *p)

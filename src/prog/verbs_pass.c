@@ -208,7 +208,7 @@ static int look_at_units(struct ctl *c, enum ctl_reload how, struct done *d)
 		return r;
 	/* Who asks nobody, a start hook above all, must not wait for the bus either. */
 	if (how == CTL_RELOAD_LEAVE || c->unit)
-		return units_look(&c->root, as_it_is(d), &none, &d->units);
+		return ctl_say_units(units_look(&c->root, as_it_is(d), &none, &d->units));
 	return ctl_units(c, as_it_is(d), &d->units);
 }
 
