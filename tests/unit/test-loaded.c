@@ -72,6 +72,7 @@ static void check(const struct scene *c, enum owed_why why, const char *detail)
 /* The set of now becomes the record of this start. */
 static void record(struct scene *c)
 {
+	free(c->u.record);
 	assert_int_equal(loaded_set_make(&c->s, &c->u.record), 0);
 	c->u.record_invocation = c->u.invocation;
 }
