@@ -298,8 +298,8 @@ static bool services_missing(const struct look *l, int dir_fd)
 	bool there = l->s->links.state == LINKS_FINE;
 	struct stat st;
 
-	/* The daemon cannot make it, and does not watch it. */
-	return !l->o->watch && own && !strchr(own, '/') &&
+	/* The daemon does not watch it, and makes it only with the other. */
+	return (!there || !l->o->watch) && own && !strchr(own, '/') &&
 	       fstatat(dir_fd, there ? "../services" : "services", &st, AT_SYMLINK_NOFOLLOW) < 0 &&
 	       errno == ENOENT;
 }
