@@ -245,15 +245,14 @@ void buf_escape(struct buf *b, const char *s)
 	const unsigned char *p = (const unsigned char *)s;
 
 	while (p && *p) {
-		size_t n = printable_length(p);
+		size_t run = 0, n;
 
-		if (n > 0) {
-			buf_add_len(b, (const char *)p, n);
-			p += n;
-		} else {
-			buf_printf(b, "\\x%02x", *p);
-			p++;
-		}
+		while ((n = printable_length(p + run)) > 0)
+			run += n;
+		buf_add_len(b, (const char *)p, run);
+		p += run;
+		if (*p)
+			buf_printf(b, "\\x%02x", *p++);
 	}
 }
 
