@@ -34,3 +34,19 @@ bool outcome_has_error(const struct outcome *o, int error)
 			return true;
 	return false;
 }
+
+static bool passes_by_itself(int error)
+{
+	return error != 0 && error != EACCES && error != EPERM && error != EROFS;
+}
+
+bool outcome_is_owed(const struct outcome *o)
+{
+	if (passes_by_itself(o->directory_error) || passes_by_itself(o->names_error) ||
+	    passes_by_itself(o->sync_error))
+		return true;
+	for (size_t i = 0; i < o->n_changes; i++)
+		if (o->changes[i].result == CHANGE_FAILED && passes_by_itself(o->changes[i].error))
+			return true;
+	return false;
+}

@@ -41,5 +41,8 @@ struct outcome {
 void outcome_done(struct outcome *o);
 /* Number of changes with that result. */
 size_t outcome_count(const struct outcome *o, enum change_result result) _nonnull_all_;
+/* Did anything fail that may come right by itself, so that it has to be tried again (rule 14)? Not what
+ * is forbidden: a change of owner or mode is an event. */
+bool outcome_is_owed(const struct outcome *o) _nonnull_all_;
 /* Did anything fail for that errno? */
 bool outcome_has_error(const struct outcome *o, int error) _nonnull_all_;

@@ -24,6 +24,8 @@
 #define CLOCK_LOOK_USEC (30 * USEC_PER_SEC)
 /* How often to look while a file may change without an event. */
 #define WRITER_LOOK_USEC (5 * USEC_PER_SEC)
+/* How long at most until what failed is tried again. */
+#define FAILED_LOOK_USEC (60 * USEC_PER_SEC)
 
 struct manager {
 	const struct root *root;
@@ -44,8 +46,9 @@ struct manager {
 	bool news;    /* what inotify told of matters */
 	char *reload; /* what is known of the reload, for the state line */
 	int daemon_fd;
-	bool quiet_clock;  /* the limit was reported */
-	bool sandbox_fine; /* no new directory is on record */
+	uint64_t failed_usec; /* how long what failed has to wait, 0: nothing did */
+	bool quiet_clock;     /* the limit was reported */
+	bool sandbox_fine;    /* no new directory is on record */
 };
 
 static void manager_done(struct manager *m)
@@ -85,12 +88,29 @@ static int schedule(struct manager *m)
 	return r < 0 ? r : sd_event_source_set_enabled(m->settle, SD_EVENT_ONESHOT);
 }
 
+/* When to look though nothing has happened; USEC_INFINITY: not at all. */
+static uint64_t clock_due(struct manager *m, const struct pass *p)
+{
+	uint64_t due = USEC_INFINITY;
+
+	if (watch_limited(m->watch))
+		due = CLOCK_LOOK_USEC;
+	else if (facts_any_wait_for_the_clock(&p->seen))
+		due = WRITER_LOOK_USEC;
+	/* A change that failed is owed: tried again, ever less often. */
+	m->failed_usec = outcome_is_owed(&p->outcome)
+				 ? MIN(MAX(m->failed_usec * 2, USEC_PER_SEC), FAILED_LOOK_USEC)
+				 : 0;
+	return m->failed_usec > 0 ? MIN(due, m->failed_usec) : due;
+}
+
 /* Where inotify cannot tell, the clock does. That inotify is full is said once, with what to do. */
 static int mind_the_clock(struct manager *m, const struct pass *p)
 {
 	int limited = watch_limited(m->watch), r;
+	uint64_t due = clock_due(m, p);
 
-	if (!limited && !facts_any_wait_for_the_clock(&p->seen)) {
+	if (due == USEC_INFINITY) {
 		m->quiet_clock = false;
 		return sd_event_source_set_enabled(m->clock, SD_EVENT_OFF);
 	}
@@ -100,8 +120,7 @@ static int mind_the_clock(struct manager *m, const struct pass *p)
 			  "the sysctl fs.inotify.max_user_watches)",
 			  (unsigned long long)(CLOCK_LOOK_USEC / USEC_PER_SEC));
 	m->quiet_clock = limited != 0;
-	r = sd_event_source_set_time_relative(m->clock,
-					      limited ? CLOCK_LOOK_USEC : WRITER_LOOK_USEC);
+	r = sd_event_source_set_time_relative(m->clock, due);
 	return r < 0 ? r : sd_event_source_set_enabled(m->clock, SD_EVENT_ONESHOT);
 }
 

@@ -220,6 +220,22 @@ def test_rule_14_a_daemon_killed_at_any_changing_call(tree, tmp_path, calls):
     assert n > 1
 
 
+@pytest.mark.parametrize("call", ["symlinkat", "fsync"])
+def test_rule_14_a_change_that_failed_is_tried_again_without_an_event(tree, tmp_path, call):
+    """As on a disk that was full for a while."""
+    wrapper = ("strace", "-f", "-o", str(tmp_path / "log"), "-e", f"trace={call}",
+               "-e", f"inject={call}:error=ENOSPC:when=1..4")  # fmt: skip
+    tree.plugin("mysql")
+    with tree.daemon(wrapper=wrapper) as daemon:
+        daemon.wait_links({world.link_of("mysql"): world.file_of("mysql")})
+        kit.wait_until(lambda: (tmp_path / "log").read_text().count("INJECTED") == 4, what="four failures")
+        kit.wait_until(lambda: (tree / "var/lib/vsmtp-plugind/names").exists(), what="the record")
+        for pid in children(daemon.pid):
+            os.kill(pid, 15)
+        assert daemon.process.wait(20) == 0
+    tree.ctl("sync", expect=0)
+
+
 def children(pid):
     try:
         with open(f"/proc/{pid}/task/{pid}/children") as f:
