@@ -50,6 +50,8 @@ static bool waits_for_the_clock(const struct file_facts *f)
 
 bool facts_any_wait_for_the_clock(const struct snapshot *s)
 {
+	if (s->server.doubt == SERVER_DOUBT_NOT_RUN)
+		return true;
 	for (size_t i = 0; i < s->n_candidates; i++)
 		if (waits_for_the_clock(&s->candidates[i].facts))
 			return true;

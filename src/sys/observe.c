@@ -198,7 +198,9 @@ static int look_server(struct look *l)
 	bool same;
 	int r;
 
-	if (!(l->doubt & (DOUBT_SERVER | DOUBT_ALL)) && !is_blind(l, WATCH_SERVER))
+	/* What kept it from being run (ETXTBSY) may be over without an event. */
+	if (!(l->doubt & (DOUBT_SERVER | DOUBT_ALL)) && !is_blind(l, WATCH_SERVER) &&
+	    l->s->server.doubt != SERVER_DOUBT_NOT_RUN)
 		return 0;
 	if (o->watch)
 		watch_begin(o->watch, WATCH_SERVER);

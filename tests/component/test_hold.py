@@ -313,7 +313,8 @@ def test_rule_17_it_waits_without_polling(dpkg, tmp_path):
         dpkg.plugin("mysql")
         pass_by(dpkg, d)
         with world.Strace(d.pid, tmp_path) as trace:
-            kit.wait_until(lambda: world.is_quiet(d.pid), limit=60, what="rest")
+            # For long enough that the rest behind a look which was traced, and slow, is over, too.
+            kit.wait_until(lambda: all(world.is_quiet(d.pid) for _ in range(5)), limit=60, what="rest")
             before = len(trace.calls()) - 1  # the last one is the waiting itself
             time.sleep(3)  # nothing is to happen: there is no condition to wait for
             calls = trace.calls()[before:]

@@ -49,7 +49,7 @@ def while_delayed(tree, call, swap):
     its work."""
     argv = ["strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e",
             f"inject={call}:delay_exit=400000", *world.ctl_argv(tree, "sync")]
-    process = subprocess.Popen(argv, env=kit.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(argv, env=kit.under_strace(argv, kit.environment()), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         end = time.monotonic() + 20
         while not swap() and process.poll() is None:

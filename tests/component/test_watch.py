@@ -356,3 +356,16 @@ def test_rule_16_links_changed_by_hand(served):
     served.wait_links({**MYSQL, "mine.so": "/opt/mine.so"})
     (tree.links_dir / link_of("mysql")).rename(tree.links_dir / "renamed.so")
     served.wait_links({"renamed.so": file_of("mysql"), "mine.so": "/opt/mine.so"})
+
+
+def test_rule_09_a_program_that_could_not_be_run_is_asked_again_without_an_event(served):
+    """Somebody had it open for writing (ETXTBSY), by another name of it, outside of what is watched."""
+    tree = served.tree
+    new = tree.put("/srv/vsmtp", kit.server_program("1.1.0").read_bytes())
+    tree.plugin("mysql", "1.1.0")
+    with open(new, "r+b"):
+        os.link(new, tree / "tmp/vsmtp")
+        (tree / "tmp/vsmtp").rename(tree / kit.SERVER)
+        world.log_wait(served, "could not be run: Text file busy")
+        assert served.tree.links() == MYSQL
+    served.wait_links(right_links(["mysql"], "1.1.0"))
