@@ -241,6 +241,8 @@ struct remembered {
 	char *key;
 	char *link;
 	enum remembered_flags flags;
+	char *file; /* identity of the linked file, if that says no version (rule 4); else NULL */
+	char *file_for; /* ... and the server's version when it was first linked */
 };
 
 struct remembered_names {

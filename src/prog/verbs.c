@@ -273,6 +273,7 @@ static void doc_findings(struct doc *d, const struct pass *p)
 	static const char *const codes[FINDING_CODE_MAX] = {
 		[FINDING_DUPLICATE_LINK] = "duplicate-link",
 		[FINDING_STORE_NOT_LISTED] = "store-not-listed",
+		[FINDING_UNVERSIONED_KEPT] = "unversioned-kept",
 		[FINDING_UNTRUSTED_ENTRY] = "untrusted-entry",
 		[FINDING_UNTRUSTED_PARENT] = "untrusted-parent",
 	};

@@ -264,8 +264,8 @@ static int print_remarks(struct ctl *c, const struct pass *p)
 			continue; /* the first line says it */
 		if (wording_finding(&p->config, &p->plan.findings[i], &text) < 0)
 			return -ENOMEM;
-		output_field(&c->output, p->plan.findings[i].trust.trust ? "Not safe" : "Link",
-			     text);
+		output_warning(&c->output, p->plan.findings[i].trust.trust ? "Not safe" : "Link",
+			       text);
 	}
 	for (size_t i = 0; i < p->remarks.n; i++) {
 		_cleanup_free_ char *text = NULL;
