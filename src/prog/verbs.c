@@ -336,7 +336,7 @@ int ctl_doc_units(struct doc *d, const struct pass *p, const struct units *u)
 		const struct unit_next *at = &u->items[i];
 		const struct decide_facts f = units_facts(u, p, i);
 		struct json_object *o = doc_item(d, units);
-		_cleanup_free_ char *words = NULL;
+		_cleanup_free_ char *words = NULL, *hook = NULL;
 		int r = wording_decision(&f, &at->next, &words);
 
 		if (r < 0)
@@ -349,6 +349,10 @@ int ctl_doc_units(struct doc *d, const struct pass *p, const struct units *u)
 		doc_words(d, o, "next", decide_what_to_string(at->next.what));
 		doc_words(d, o, "reason", decide_why_to_string(at->next.why));
 		doc_words(d, o, "text", words);
+		r = wording_hook(&at->unit, &hook);
+		if (r < 0)
+			return r;
+		doc_words(d, o, "hook-not-in-force", *hook ? hook : NULL);
 	}
 	return 0;
 }
