@@ -170,6 +170,18 @@ static int describe_newer(const struct snapshot *s, int64_t start_nsec, char **r
 	return take_detail(&d, ret);
 }
 
+enum hook_state hook_find(const struct unit_facts *u)
+{
+	if (u->state != UNIT_ACTIVE || !u->invocation || u->start_usec == 0 ||
+	    (str_eq(u->invocation, u->record_invocation) && !u->record_late))
+		return HOOK_RAN;
+	if (!u->hook)
+		return HOOK_MISSING;
+	if (u->own_root)
+		return HOOK_HIDDEN;
+	return u->hook_ended ? HOOK_FAILED : HOOK_NOT_YET;
+}
+
 int owed_find(const struct unit_facts *u, const struct snapshot *s, const char *set,
 	      struct owed *ret)
 {

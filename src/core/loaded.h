@@ -44,6 +44,19 @@ static inline int owed_is(const struct owed *o)
 	return o->why >= OWED_SET_CHANGED;
 }
 
+/* Did our start hook run at the last start? Where it did not, links may have been wrong at that
+ * start, and what was loaded is a guess. */
+enum hook_state {
+	HOOK_RAN,     /* or the unit does not run, or is not known */
+	HOOK_NOT_YET, /* it is there, and left no record: as when the kit came after that start */
+	HOOK_MISSING, /* it is not among the unit's ExecStartPre= */
+	HOOK_HIDDEN,  /* the unit has another root than ours, where it is not found */
+	HOOK_FAILED,  /* it was passed over, or ended without a record */
+	HOOK_STATE_MAX,
+};
+
+enum hook_state hook_find(const struct unit_facts *u) _nonnull_all_;
+
 /* `set` is loaded_set_make() of the same snapshot. 0 or -ENOMEM. */
 int owed_find(const struct unit_facts *u, const struct snapshot *s, const char *set,
 	      struct owed *ret) _must_check_ _nonnull_all_;

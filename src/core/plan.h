@@ -104,6 +104,7 @@ enum plan_directory {
 enum finding_code {
 	FINDING_DUPLICATE_LINK,   /* link and other lead to one plugin */
 	FINDING_STORE_NOT_LISTED, /* a foreign link leads below what looks like a store's plugin */
+	FINDING_UNVERSIONED_KEPT, /* the file says no version and was linked for another server */
 	FINDING_UNTRUSTED_ENTRY,  /* not ours, and others than root control it: loaded as root */
 	FINDING_UNTRUSTED_PARENT, /* others could put another links directory in its place */
 	FINDING_CODE_MAX,
@@ -112,8 +113,11 @@ enum finding_code {
 struct finding {
 	enum finding_code code;
 	const char *link;         /* untrusted-parent: the links directory */
-	const char *other;        /* duplicate-link */
+	const char *other;        /* duplicate-link; unversioned-kept: the file */
 	struct trust_facts trust; /* untrusted-*; its path is the snapshot's */
+	const char *name;         /* unversioned-kept: the plugin, and both versions */
+	const char *was_for;
+	const char *is_for;
 };
 
 struct plan {

@@ -2,6 +2,7 @@
 #include "core/planner.h"
 
 #include "base/str.h"
+#include "core/version.h"
 
 static int add_action(struct planner *pl, const char *name, const char *key,
 		      const struct plan_link *made)
@@ -16,7 +17,7 @@ static int add_action(struct planner *pl, const char *name, const char *key,
 	return !at->name || (key && !at->key) ? -ENOMEM : 0;
 }
 
-static const struct group *find_group(const struct planner *pl, const char *key)
+const struct group *planner_find_group(const struct planner *pl, const char *key)
 {
 	size_t low = 0, high = pl->n_groups;
 
@@ -62,7 +63,7 @@ static int act_on_entry(struct planner *pl, size_t i)
 	const struct link *l = &pl->s->links.items[i];
 	const struct entry *e = &pl->entries[i];
 	const struct group *to = e->group == SIZE_MAX ? NULL : &pl->groups[e->group];
-	const struct group *own = find_group(pl, e->key);
+	const struct group *own = planner_find_group(pl, e->key);
 	struct plan_link a = {.seen = l};
 	const char *key = to ? to->key : e->key;
 
@@ -160,12 +161,57 @@ static int looks_like_store(const struct config *c, const struct link *l)
 	return r < 0 ? r : like;
 }
 
+/* Rule 4: for which server a file that says no version was first linked. What the plugin had is
+ * kept while it has no link, and while a package manager is at work or something is not known. */
+static void date_file(const struct planner *pl, struct group *g)
+{
+	const struct candidate *k = g->winner;
+
+	if (pl->s->names.n > 0)
+		FOREACH_REMEMBERED(m, pl, g->key)
+	if (m->file && !g->file) {
+		g->file = m->file;
+		g->file_for = m->file_for;
+	}
+	if (!k || g->waiting || !wish_kept(g) || pl->s->held || pl->p->not_known)
+		return;
+	if (gate_version(pl->c, k) || !k->facts.identity) {
+		g->file = g->file_for = NULL;
+	} else if (!str_eq(g->file, k->facts.identity)) {
+		g->file = k->facts.identity;
+		g->file_for = pl->s->server.version;
+	}
+}
+
+/* It is linked still, and nobody knows whether this server can live with it. */
+static void find_unversioned(struct planner *pl, const struct group *g)
+{
+	struct plan *p = pl->p;
+
+	if (!g->winner || !g->file || !str_eq(g->file, g->winner->facts.identity) ||
+	    gate_version(pl->c, g->winner) || version_equal(g->file_for, pl->s->server.version))
+		return;
+	for (size_t i = 0; i < p->n_links; i++)
+		if (p->links[i].candidate == g->winner) {
+			p->findings[p->n_findings++] = (struct finding){
+				.code = FINDING_UNVERSIONED_KEPT,
+				.link = p->links[i].name,
+				.other = g->winner->path,
+				.name = g->winner->name.name,
+				.was_for = g->file_for,
+				.is_for = pl->s->server.version,
+			};
+			return;
+		}
+}
+
 static int find_findings(struct planner *pl)
 {
 	struct plan *p = pl->p;
 
-	/* An entry is untrusted, or not: and a link that leads to no store, or one of several. */
-	p->findings = calloc(2 * pl->s->links.n + 1, sizeof(*p->findings));
+	/* An entry is untrusted, or not: and a link that leads to no store, or one of several. A
+	 * plugin is kept, or not. */
+	p->findings = calloc(2 * pl->s->links.n + pl->n_groups + 1, sizeof(*p->findings));
 	if (!p->findings)
 		return -ENOMEM;
 	find_untrusted(pl);
@@ -193,6 +239,7 @@ static int find_findings(struct planner *pl)
 			else
 				first = pl->s->links.items[at].name;
 		}
+		find_unversioned(pl, g);
 	}
 	return 0;
 }
@@ -236,7 +283,7 @@ static int find_missed(struct planner *pl)
 	/* Named in the configuration, whether or not a file of it is there. */
 	for (size_t i = 0; i < pl->c->n_plugins; i++) {
 		const struct config_plugin *said = &pl->c->plugins[i];
-		const struct group *g = find_group(pl, said->key);
+		const struct group *g = planner_find_group(pl, said->key);
 		int r;
 
 		if (said->enabled == 0 || pl->s->server.state == SERVER_ABSENT ||
@@ -287,6 +334,8 @@ int planner_act(struct planner *pl)
 			r = act_on_wishes(pl, &pl->groups[i]);
 	if (r >= 0 && p->n_links > 0)
 		qsort(p->links, p->n_links, sizeof(*p->links), compare_actions);
+	for (size_t i = 0; i < pl->n_groups; i++)
+		date_file(pl, &pl->groups[i]);
 	if (r >= 0)
 		r = find_findings(pl);
 	if (r >= 0 && !pl->s->held) /* what is half unpacked is not missed yet */

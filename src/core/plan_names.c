@@ -3,18 +3,13 @@
 
 #include "base/str.h"
 
-/* The first remembered entry of a key; entries of one key are neighbours. */
-static size_t first_remembered(const struct planner *pl, const char *key)
+size_t planner_first_remembered(const struct planner *pl, const char *key)
 {
 	const struct remembered_names *r = &pl->s->names;
 
 	return str_lower_bound(r->items, r->n, sizeof(*r->items), offsetof(struct remembered, key),
 			       key);
 }
-
-#define FOREACH_REMEMBERED(m, pl, k) \
-	for (const struct remembered *m = (pl)->s->names.items + first_remembered(pl, k); \
-	     m < (pl)->s->names.items + (pl)->s->names.n && strcmp(m->key, k) == 0; m++)
 
 const struct remembered *planner_remembered(const struct planner *pl, const char *key,
 					    const char *link)
@@ -286,13 +281,15 @@ static bool is_wished(const struct group *g, const char *name)
 	return false;
 }
 
-static int remember(struct planner *pl, const char *key, const char *link,
+static int remember(struct planner *pl, const struct group *g, const char *link,
 		    enum remembered_flags flags)
 {
 	struct remembered m = {
-		.key = (char *)(uintptr_t)key,
+		.key = (char *)(uintptr_t)g->key,
 		.link = (char *)(uintptr_t)link,
 		.flags = flags,
+		.file = (char *)(uintptr_t)g->file,
+		.file_for = (char *)(uintptr_t)g->file_for,
 	};
 
 	return remembered_names_add(&pl->p->names, &m);
@@ -311,7 +308,7 @@ static int remember_links(struct planner *pl, const struct group *g, bool park)
 		if (is_wished(g, l->name) ||
 		    (!stays && (!park || (chosen && (g->n == 0 || g->n_wishes > 0)))))
 			continue;
-		r = remember(pl, g->key, l->name,
+		r = remember(pl, g, l->name,
 			     (chosen ? REMEMBERED_CHOSEN : 0U) | (stays ? 0U : REMEMBERED_PARKED));
 		if (r < 0)
 			return r;
@@ -329,9 +326,9 @@ static int remember_group(struct planner *pl, const struct group *g)
 		const struct wish *w = &g->wishes[i];
 
 		if (planner_has_after(pl, g, w))
-			r = remember(pl, g->key, w->name, w->chosen ? REMEMBERED_CHOSEN : 0);
+			r = remember(pl, g, w->name, w->chosen ? REMEMBERED_CHOSEN : 0);
 		else if (!w->chosen)
-			r = remember(pl, g->key, w->name, REMEMBERED_PARKED);
+			r = remember(pl, g, w->name, REMEMBERED_PARKED);
 	}
 	if (r < 0 || pl->s->names.n == 0)
 		return r;
@@ -345,7 +342,7 @@ static int remember_group(struct planner *pl, const struct group *g)
 		    (chosen && (!parked || g->n == 0 || g->n_wishes > 0)))
 			continue;
 		if (g->n_links == 0 || parked)
-			r = remember(pl, g->key, m->link,
+			r = remember(pl, g, m->link,
 				     (chosen ? REMEMBERED_CHOSEN : 0U) | REMEMBERED_PARKED);
 		if (r < 0)
 			return r;
@@ -360,7 +357,9 @@ static bool same_names(const struct remembered_names *a, const struct remembered
 	for (size_t i = 0; i < a->n; i++)
 		if (strcmp(a->items[i].key, b->items[i].key) != 0 ||
 		    strcmp(a->items[i].link, b->items[i].link) != 0 ||
-		    a->items[i].flags != b->items[i].flags)
+		    a->items[i].flags != b->items[i].flags ||
+		    !str_eq(a->items[i].file, b->items[i].file) ||
+		    !str_eq(a->items[i].file_for, b->items[i].file_for))
 			return false;
 	return true;
 }
@@ -369,15 +368,16 @@ static bool same_names(const struct remembered_names *a, const struct remembered
 static int remember_held(struct planner *pl)
 {
 	for (size_t i = 0; i < pl->s->links.n; i++) {
-		const char *key = pl->entries[i].key, *name = pl->s->links.items[i].name;
+		const struct group *g = planner_find_group(pl, pl->entries[i].key);
+		const char *name = pl->s->links.items[i].name;
 		enum remembered_flags flags = REMEMBERED_PARKED;
 		int r;
 
-		if (!key || !planner_goes_while_held(pl, i))
+		if (!g || !planner_goes_while_held(pl, i))
 			continue;
-		if (was_chosen(pl, key, name))
+		if (was_chosen(pl, g->key, name))
 			flags |= REMEMBERED_CHOSEN;
-		r = remember(pl, key, name, flags);
+		r = remember(pl, g, name, flags);
 		if (r < 0)
 			return r;
 	}

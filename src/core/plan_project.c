@@ -187,6 +187,8 @@ int plan_fingerprint(const struct config *c, const struct snapshot *s, uint64_t 
 
 		buf_printf(&b, "name %s %d ", m->key, m->flags);
 		buf_escape(&b, m->link);
+		buf_printf(&b, " %s ", m->file_for ? m->file_for : "");
+		buf_escape(&b, m->file);
 		buf_add(&b, "\n");
 	}
 	r = buf_take(&b, &text);

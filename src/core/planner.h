@@ -31,6 +31,8 @@ struct group {
 		       */
 	struct wish *wishes;
 	size_t n_wishes;
+	const char *file; /* as in struct remembered, when the plan was applied */
+	const char *file_for;
 };
 
 struct planner {
@@ -78,6 +80,13 @@ const struct candidate *planner_leads_to(const struct planner *pl, const struct 
 bool planner_is_untrusted(const struct planner *pl, const struct group *g, const struct link *l);
 /* Will the wish be a link of the group when the plan was applied? */
 bool planner_has_after(const struct planner *pl, const struct group *g, const struct wish *w);
+/* The first remembered entry of a key; entries of one key are neighbours. */
+size_t planner_first_remembered(const struct planner *pl, const char *key);
+#define FOREACH_REMEMBERED(m, pl, k) \
+	for (const struct remembered *m = (pl)->s->names.items + planner_first_remembered(pl, k); \
+	     m < (pl)->s->names.items + (pl)->s->names.n && strcmp(m->key, k) == 0; m++)
+/* The group of a key, or NULL. */
+const struct group *planner_find_group(const struct planner *pl, const char *key);
 /* The remembered entry of a plugin's link name, or NULL. */
 const struct remembered *planner_remembered(const struct planner *pl, const char *key,
 					    const char *link);

@@ -109,6 +109,8 @@ void remembered_names_done(struct remembered_names *r)
 	for (size_t i = 0; i < r->n; i++) {
 		free(r->items[i].key);
 		free(r->items[i].link);
+		free(r->items[i].file);
+		free(r->items[i].file_for);
 	}
 	free(r->items);
 	*r = (struct remembered_names){0};
@@ -124,10 +126,12 @@ static int compare_remembered(const struct remembered *a, const struct remembere
 int remembered_names_add(struct remembered_names *r, const struct remembered *item)
 {
 	_cleanup_free_ char *key = strdup(item->key), *link = strdup(item->link);
+	_cleanup_free_ char *file = NULL, *file_for = NULL;
 	struct remembered *grown;
 	size_t at = r->n;
 
-	if (!key || !link)
+	if (!key || !link || str_replace(&file, item->file) < 0 ||
+	    str_replace(&file_for, item->file_for) < 0)
 		return -ENOMEM;
 	grown = reallocarray(r->items, r->n + 1, sizeof(*grown));
 	if (!grown)
@@ -137,7 +141,12 @@ int remembered_names_add(struct remembered_names *r, const struct remembered *it
 		at--;
 	memmove(grown + at + 1, grown + at, (r->n - at) * sizeof(*grown));
 	grown[at] = (struct remembered){
-		.key = TAKE_PTR(key), .link = TAKE_PTR(link), .flags = item->flags};
+		.key = TAKE_PTR(key),
+		.link = TAKE_PTR(link),
+		.flags = item->flags,
+		.file = TAKE_PTR(file),
+		.file_for = TAKE_PTR(file_for),
+	};
 	r->n++;
 	return 0;
 }

@@ -250,6 +250,8 @@ struct remembered {
 	char *key;
 	char *link;
 	enum remembered_flags flags;
+	char *file; /* identity of the linked file, if that says no version (rule 4); else NULL */
+	char *file_for; /* ... and the server's version when it was first linked */
 };
 
 struct remembered_names {
@@ -281,10 +283,15 @@ struct unit_facts {
 	uint64_t start_usec;       /* CLOCK_REALTIME of the main process's start, 0 unknown */
 	uint64_t start_limit_usec; /* TimeoutStartSec=, 0 unknown */
 	bool own_reload;           /* an ExecReload= that is not ours */
-	bool job;                  /* somebody's job is on it */
+	bool hook;                 /* our start hook is among its ExecStartPre= */
+	bool hook_ended; /* at the last start it was begun, or passed over, and ended so: */
+	int hook_status;
+	bool own_root; /* it has a RootDirectory= */
+	bool job;      /* somebody's job is on it */
 	int main_pid;
 	char *record;            /* loaded set recorded at this unit's last start, or NULL */
 	char *record_invocation; /* ... and the start it belongs to */
+	bool record_late;        /* ... written by who found it running, not by the start hook */
 	char *forbidden;         /* fingerprint of the set whose reload a policy forbade, or NULL */
 };
 

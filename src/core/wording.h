@@ -59,6 +59,8 @@ int wording_owed(const struct unit_facts *u, const struct owed *o, char **ret)
 /* The same, and what keeps it from being done now. */
 int wording_decision(const struct decide_facts *f, const struct decision *d, char **ret)
 	_must_check_ _nonnull_all_;
+/* Why the start hook is not in force, and what to do; "" if it is (see hook_find()). */
+int wording_hook(const struct unit_facts *u, char **ret) _must_check_ _nonnull_all_;
 /* "apt-get (pid 12) holds /var/lib/dpkg/lock-frontend". */
 int wording_lock(const struct lock_facts *l, char **ret) _must_check_ _nonnull_all_;
 /* What the daemon does about it: waits, goes on, gives up. */

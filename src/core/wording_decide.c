@@ -130,3 +130,39 @@ int wording_decision(const struct decide_facts *f, const struct decision *d, cha
 	}
 	return buf_take(&b, ret);
 }
+
+int wording_hook(const struct unit_facts *u, char **ret)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	enum hook_state state = hook_find(u);
+
+	if (state == HOOK_RAN)
+		return buf_take(&b, ret);
+	buf_add(&b, "the start hook did not run at the last start of ");
+	buf_escape(&b, unit_facts_id(u));
+	buf_add(&b, " (hook-not-in-force), so its links may have been wrong then: ");
+	if (state == HOOK_MISSING) {
+		buf_add(&b, "the unit has none; cure: copy "
+			    "vsmtp.service.d/10-vsmtp-plugind.conf to /etc/systemd/system/");
+		buf_escape(&b, unit_facts_id(u));
+		buf_add(&b, ".d, then systemctl daemon-reload");
+	} else if (state == HOOK_HIDDEN) {
+		buf_add(&b, "its RootDirectory= hides vsmtp-pluginctl; cure: run vsmtp-pluginctl "
+			    "sync in a unit that it is After= and Wants=, or do without "
+			    "RootDirectory=");
+	} else if (state == HOOK_FAILED) {
+		if (u->hook_status != 0)
+			buf_printf(&b, "it ended with status %d", u->hook_status);
+		else
+			buf_add(&b, "it left no record, as when vsmtp-pluginctl was not there");
+		buf_add(&b, "; cure: journalctl -u ");
+		buf_escape(&b, unit_facts_id(u));
+		buf_add(&b, " says why");
+	} else {
+		buf_add(&b, "it left no record, as when the kit came later; from its next start on "
+			    "it does; if not, journalctl -u ");
+		buf_escape(&b, unit_facts_id(u));
+		buf_add(&b, " says why");
+	}
+	return buf_take(&b, ret);
+}

@@ -274,6 +274,15 @@ int wording_finding(const struct config *c, const struct finding *f, char **ret)
 		buf_escape(&b, f->other);
 		buf_add(&b, " lead to one plugin (duplicate-link): vSMTP ends at start if scripts "
 			    "import both; remove the one that none imports");
+	} else if (f->code == FINDING_UNVERSIONED_KEPT) {
+		buf_add(&b, " leads to ");
+		buf_escape(&b, f->other);
+		buf_printf(&b,
+			   ", which says no version; it was linked for vSMTP %s and is kept for "
+			   "%s (unversioned-kept): the first suspect if vSMTP fails; cure: get a "
+			   "build for %s, say Version=%s in [Plugin %s] if it is one, or "
+			   "vsmtp-pluginctl disable %s",
+			   f->was_for, f->is_for, f->is_for, f->is_for, f->name, f->name);
 	} else {
 		buf_add(&b, " leads to what looks like a plugin outside every store "
 			    "(store-not-listed): it is left alone; name its directory in Store= to "

@@ -39,6 +39,7 @@ enum ctl_option {
 	CTL_HOLD = 1 << 13,
 	CTL_WAIT = 1 << 14,
 	CTL_WAIT_LIMIT = 1 << 15,
+	CTL_MACHINE = 1 << 16,
 };
 
 struct ctl {
@@ -47,6 +48,7 @@ struct ctl {
 	const char *root_directory; /* --root, or NULL */
 	uint64_t fingerprint;       /* --plan */
 	const char *version;        /* --for */
+	const char *machine;        /* --machine, or NULL */
 	const char *unit;           /* --start-of, --hook */
 	uint64_t time_limit_usec;   /* --time-limit, 0 none */
 	enum answer_word wait;      /* --wait: until then; ANSWER_NONE: not at all */

@@ -128,7 +128,9 @@ static int record_unrecorded(struct executor *x, const struct executor_look *l, 
 	    str_eq(u.invocation, u.record_invocation))
 		return r;
 	r = is_unchanged(x, l);
-	return r > 0 ? record_write_loaded(x->root, name, u.invocation, l->units.set) : r;
+	return r > 0 ? record_write_loaded(x->root, name, u.invocation, l->units.set,
+					   RECORD_BY_OTHER)
+		     : r;
 }
 
 /* A reload of the unit's own: no new start, so no hook. What was seen before it is recorded: if it
@@ -141,7 +143,9 @@ static void record_done(struct executor *x, const struct executor_look *l,
 	if (!s->reload)
 		r = record_unrecorded(x, l, unit_facts_id(u));
 	else if (u->invocation)
-		r = record_write_loaded(x->root, unit_facts_id(u), u->invocation, l->units.set);
+		r = record_write_loaded(x->root, unit_facts_id(u), u->invocation, l->units.set,
+					hook_find(u) == HOOK_RAN ? RECORD_BY_HOOK
+								 : RECORD_BY_OTHER);
 	if (r < 0)
 		(void)log_errno(LOG_ERR, r, "cannot record what was loaded");
 }

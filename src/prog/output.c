@@ -99,10 +99,20 @@ void output_wrap(const struct output *o, size_t indent, enum colour c, const cha
 	printf("%s\n", c == COLOUR_NONE ? "" : output_plain(o));
 }
 
-void output_field(const struct output *o, const char *label, const char *words)
+static void print_field(const struct output *o, const char *label, enum colour c, const char *words)
 {
 	printf("%s%*s:%s ", output_colour(o, COLOUR_DIM), LABEL_WIDTH, label, output_plain(o));
-	output_wrap(o, LABEL_WIDTH + 2, COLOUR_NONE, words);
+	output_wrap(o, LABEL_WIDTH + 2, c, words);
+}
+
+void output_field(const struct output *o, const char *label, const char *words)
+{
+	print_field(o, label, COLOUR_NONE, words);
+}
+
+void output_warning(const struct output *o, const char *label, const char *words)
+{
+	print_field(o, label, COLOUR_WARN, words);
 }
 
 int output_end(void)

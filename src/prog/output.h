@@ -46,6 +46,8 @@ void output_wrap(const struct output *o, size_t indent, enum colour c, const cha
 	_nonnull_all_;
 /* "      Server: words", the label right-aligned. */
 void output_field(const struct output *o, const char *label, const char *words) _nonnull_all_;
+/* The same, of what somebody should see to. */
+void output_warning(const struct output *o, const char *label, const char *words) _nonnull_all_;
 /* Flushes; 0 or -errno (a full disk, a closed pipe). */
 int output_end(void) _must_check_;
 

@@ -17,6 +17,7 @@ enum {
 	OPT_ROOT = 256,
 	OPT_PLAN,
 	OPT_FOR,
+	OPT_MACHINE,
 	OPT_START_OF,
 	OPT_TIME_LIMIT,
 	OPT_HOOK,
@@ -48,6 +49,7 @@ static const struct {
 	{"keep-fitting", NULL, CTL_KEEP_FITTING,
 	 "clean: leave the links that fit, for vSMTP goes on without the kit"},
 	{"for", "VERSION", OPT_FOR, "verify: would it fit that vSMTP"},
+	{"machine", "CPU", OPT_MACHINE, "verify: on a machine of that kind, as in aarch64"},
 	{"ask-program", NULL, CTL_ASK_PROGRAM,
 	 "with --root: run that tree's server for its version"},
 	{"no-legend", NULL, CTL_NO_LEGEND, "print no headings"},
@@ -148,6 +150,10 @@ static int take_argument(struct ctl *c, int code, const char *argument)
 		return version_is_valid(argument)
 			       ? 0
 			       : usage("--for=%s is no version (as in 1.1.0)", argument);
+	case OPT_MACHINE:
+		c->options |= CTL_MACHINE;
+		c->machine = argument;
+		return 0;
 	case OPT_START_OF:
 	case OPT_HOOK:
 		c->options |= code == OPT_HOOK ? CTL_HOOK : CTL_START_OF;
@@ -212,6 +218,7 @@ static int check_options(const struct ctl *c)
 		{CTL_PLAN, "--plan"},
 		{CTL_KEEP_FITTING, "--keep-fitting"},
 		{CTL_FOR, "--for"},
+		{CTL_MACHINE, "--machine"},
 		{CTL_START_OF, "--start-of"},
 		{CTL_TIME_LIMIT, "--time-limit"},
 		{CTL_HOOK, "--hook"},

@@ -22,7 +22,8 @@ static const struct verb verbs[] = {
 	{"reload", "", 0, 0, CTL_FORCE | CTL_HOOK | CTL_TIME_LIMIT | CTL_WAIT | CTL_WAIT_LIMIT,
 	 "sync, bring an owed reload about and wait for it", verb_reload},
 	{"why", "NAME|FILE", 1, 1, 0, "each gate, passed or failed, and what to do", verb_why},
-	{"verify", "FILE...", 1, SIZE_MAX, CTL_FOR, "would these files be accepted", verb_verify},
+	{"verify", "FILE...", 1, SIZE_MAX, CTL_FOR | CTL_MACHINE, "would these files be accepted",
+	 verb_verify},
 	{"enable", "NAME", 1, 1, CTL_NO_RELOAD, "let a plugin be linked, and sync", verb_enable},
 	{"disable", "NAME", 1, 1, CTL_NO_RELOAD, "keep a plugin from being linked, and sync",
 	 verb_disable},
@@ -281,6 +282,7 @@ static void doc_findings(struct doc *d, const struct pass *p)
 	static const char *const codes[FINDING_CODE_MAX] = {
 		[FINDING_DUPLICATE_LINK] = "duplicate-link",
 		[FINDING_STORE_NOT_LISTED] = "store-not-listed",
+		[FINDING_UNVERSIONED_KEPT] = "unversioned-kept",
 		[FINDING_UNTRUSTED_ENTRY] = "untrusted-entry",
 		[FINDING_UNTRUSTED_PARENT] = "untrusted-parent",
 	};
@@ -342,7 +344,7 @@ int ctl_doc_units(struct doc *d, const struct pass *p, const struct units *u)
 		const struct unit_next *at = &u->items[i];
 		const struct decide_facts f = units_facts(u, p, i);
 		struct json_object *o = doc_item(d, units);
-		_cleanup_free_ char *words = NULL;
+		_cleanup_free_ char *words = NULL, *hook = NULL;
 		int r = wording_decision(&f, &at->next, &words);
 
 		if (r < 0)
@@ -355,6 +357,10 @@ int ctl_doc_units(struct doc *d, const struct pass *p, const struct units *u)
 		doc_words(d, o, "next", decide_what_to_string(at->next.what));
 		doc_words(d, o, "reason", decide_why_to_string(at->next.why));
 		doc_words(d, o, "text", words);
+		r = wording_hook(&at->unit, &hook);
+		if (r < 0)
+			return r;
+		doc_words(d, o, "hook-not-in-force", *hook ? hook : NULL);
 	}
 	return 0;
 }

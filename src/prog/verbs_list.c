@@ -74,6 +74,18 @@ static void add_future(struct buf *b, const struct plan_link *l)
 		buf_add(b, "; its link stays, for not all is known");
 }
 
+/* Linked, and nobody knows whether rightly (rule 4). */
+static void add_kept(struct buf *b, const struct pass *p, const struct row *row)
+{
+	for (size_t i = 0; i < p->plan.n_findings; i++) {
+		const struct finding *f = &p->plan.findings[i];
+
+		if (f->code == FINDING_UNVERSIONED_KEPT && str_eq(f->other, row->target))
+			buf_printf(b, "says no version; linked for %s, kept for %s", f->was_for,
+				   f->is_for);
+	}
+}
+
 static int candidate_reason(const struct pass *p, struct row *row, const struct plan_link *l,
 			    bool now)
 {
@@ -93,6 +105,8 @@ static int candidate_reason(const struct pass *p, struct row *row, const struct 
 		if (r < 0)
 			return r;
 		buf_add(&b, words);
+	} else {
+		add_kept(&b, p, row);
 	}
 	if (l && now && row->state != STATE_LINKED)
 		add_future(&b, l);

@@ -225,7 +225,8 @@ static int record_start(struct ctl *c, struct done *d)
 	}
 	r = record_forbid(&c->root, NULL);
 	if (r >= 0)
-		r = record_write_loaded(&c->root, c->unit, invocation, d->units.set);
+		r = record_write_loaded(&c->root, c->unit, invocation, d->units.set,
+					RECORD_BY_HOOK);
 	return r < 0 ? log_errno(LOG_ERR, r, "Cannot record what this start of %s loads", c->unit)
 		     : 0;
 }

@@ -156,6 +156,15 @@ static const char *owed_word(const struct units *u)
 	return "";
 }
 
+/* Also at the next start, so that waiting for that is no cure. */
+static bool lacks_hook(const struct units *u)
+{
+	for (size_t i = 0; i < u->n; i++)
+		if (hook_find(&u->items[i].unit) > HOOK_NOT_YET)
+			return true;
+	return false;
+}
+
 static int headline(struct status *s, enum colour *ret_colour, char **ret)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
@@ -198,7 +207,9 @@ static int headline(struct status *s, enum colour *ret_colour, char **ret)
 	if (units_owed(&s->units))
 		buf_printf(&b, "%sa reload is owed%s", b.len > 0 ? "; " : "links are right; ",
 			   owed_word(&s->units));
-	if (b.len == 0) {
+	if (b.len == 0 && lacks_hook(&s->units)) {
+		buf_add(&b, "links are right; the start hook is not in force");
+	} else if (b.len == 0) {
 		*ret_colour = COLOUR_GOOD;
 		buf_add(&b, "in sync");
 	}
@@ -264,8 +275,8 @@ static int print_remarks(struct ctl *c, const struct pass *p)
 			continue; /* the first line says it */
 		if (wording_finding(&p->config, &p->plan.findings[i], &text) < 0)
 			return -ENOMEM;
-		output_field(&c->output, p->plan.findings[i].trust.trust ? "Not safe" : "Link",
-			     text);
+		output_warning(&c->output, p->plan.findings[i].trust.trust ? "Not safe" : "Link",
+			       text);
 	}
 	for (size_t i = 0; i < p->remarks.n; i++) {
 		_cleanup_free_ char *text = NULL;
@@ -327,12 +338,16 @@ static int print_facts(struct ctl *c, const struct status *s)
 	output_field(&c->output, "Server", server);
 	output_field(&c->output, "Links", links);
 	for (size_t i = 0; i < s->units.n; i++) {
-		_cleanup_free_ char *unit = NULL;
+		_cleanup_free_ char *unit = NULL, *hook = NULL;
 
 		r = unit_words(s, i, &unit);
+		if (r >= 0)
+			r = wording_hook(&s->units.items[i].unit, &hook);
 		if (r < 0)
 			return r;
 		output_field(&c->output, "Unit", unit);
+		if (*hook)
+			output_warning(&c->output, "Hook", hook);
 	}
 	if (s->last_reload)
 		output_field(&c->output, "Last reload", s->last_reload);

@@ -8,6 +8,7 @@
 #include "prog/log.h"
 #include "sys/elf.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -27,28 +28,76 @@ static void judge_done(struct judge *j)
 	doc_done(&j->doc);
 }
 
-/* Class and machine are our own. */
-static int judge_make(struct ctl *c, struct judge *j)
+/* As --machine= names them: the first part of a GNU system type. */
+static const struct machine {
+	const char *name;
+	uint8_t class;
+	uint8_t data;
+	uint16_t machine;
+} machines[] = {
+	{"aarch64", ELFCLASS64, ELFDATA2LSB, EM_AARCH64},
+	{"arm", ELFCLASS32, ELFDATA2LSB, EM_ARM},
+	{"i686", ELFCLASS32, ELFDATA2LSB, EM_386},
+	{"loongarch64", ELFCLASS64, ELFDATA2LSB, EM_LOONGARCH},
+	{"mips64el", ELFCLASS64, ELFDATA2LSB, EM_MIPS},
+	{"powerpc64", ELFCLASS64, ELFDATA2MSB, EM_PPC64},
+	{"powerpc64le", ELFCLASS64, ELFDATA2LSB, EM_PPC64},
+	{"riscv64", ELFCLASS64, ELFDATA2LSB, EM_RISCV},
+	{"s390x", ELFCLASS64, ELFDATA2MSB, EM_S390},
+	{"x86_64", ELFCLASS64, ELFDATA2LSB, EM_X86_64},
+};
+
+static int find_machine(const char *name, struct server_facts *s)
+{
+	_cleanup_buf_ struct buf known = BUF_INIT;
+	_cleanup_free_ char *text = NULL;
+
+	for (size_t i = 0; i < ELEMENTSOF(machines); i++) {
+		buf_printf(&known, "%s%s", i > 0 ? ", " : "", machines[i].name);
+		if (!str_eq(machines[i].name, name))
+			continue;
+		s->class = machines[i].class;
+		s->data = machines[i].data;
+		s->machine = machines[i].machine;
+		return CTL_DONE;
+	}
+	if (buf_take(&known, &text) < 0)
+		return -ENOMEM;
+	log_msg(LOG_ERR, "--machine=%s is none of %s", name, text);
+	return CTL_USAGE;
+}
+
+/* The machine of this program. */
+static int own_machine(struct server_facts *s)
 {
 	_cleanup_close_ int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	struct elf_facts own = {0};
-	int r = fd < 0 ? -errno : elf_start();
+	int r = fd < 0 ? -errno : elf_read(fd, &own);
 
-	if (r >= 0)
-		r = elf_read(fd, &own);
 	if (r < 0)
 		return log_errno(LOG_ERR, r, "Cannot tell which machine this is");
-	j->seen.server = (struct server_facts){
-		.state = SERVER_KNOWN,
-		.source = VERSION_SOURCE_CONFIG,
-		.class = own.class,
-		.data = own.data,
-		.machine = own.machine,
-	};
+	s->class = own.class;
+	s->data = own.data;
+	s->machine = own.machine;
 	elf_facts_done(&own);
+	return CTL_DONE;
+}
+
+/* CTL_DONE, CTL_USAGE or -errno. */
+static int judge_make(struct ctl *c, struct judge *j)
+{
+	struct server_facts *s = &j->seen.server;
+	int r = elf_start();
+
+	if (r >= 0)
+		r = config_init(&j->config);
+	if (r >= 0)
+		r = config_finish(&j->config);
+	if (r < 0)
+		return r;
+	*s = (struct server_facts){.state = SERVER_KNOWN, .source = VERSION_SOURCE_CONFIG};
 	j->wanted = c->version;
-	r = config_init(&j->config);
-	return r < 0 ? r : config_finish(&j->config);
+	return c->machine ? find_machine(c->machine, s) : own_machine(s);
 }
 
 /* The last two components of a path, the directory only if it is a version's. */
@@ -209,6 +258,8 @@ int verb_verify(struct ctl *c)
 	_cleanup_(judge_done) struct judge j = {0};
 	int r = judge_make(c, &j);
 
+	if (r == CTL_USAGE)
+		return r;
 	if (r >= 0 && ctl_has(c, CTL_JSON)) {
 		doc_init(&j.doc, "verify");
 		j.files = doc_array(&j.doc, j.doc.top, "files");

@@ -140,6 +140,9 @@ static int dynamic_take(struct elf_bytes *b, struct dynamic *d, const GElf_Dyn *
 	case DT_GNU_HASH:
 		d->tables.has_gnu_hash = true;
 		return elf_bytes_find(b, value, &d->tables.gnu_hash, &d->tables.gnu_hash_room);
+	case DT_VERSYM:
+		d->tables.has_versions = true;
+		return elf_bytes_find(b, value, &d->tables.versions, &d->tables.versions_room);
 	case DT_HASH:
 		d->tables.has_hash = true;
 		return elf_bytes_find(b, value, &d->tables.hash, &d->tables.hash_room);

@@ -80,9 +80,9 @@ int elf_bytes_find(struct elf_bytes *b, uint64_t vaddr, uint64_t *ret_offset, ui
 	_must_check_ _nonnull_all_;
 /* The tables that PT_DYNAMIC names: places in the file, and the bytes that follow there. */
 struct elf_tables {
-	bool has_gnu_hash, has_hash, has_symbols, has_strings, has_strings_size;
-	uint64_t gnu_hash, hash, symbols, strings;
-	uint64_t gnu_hash_room, hash_room, symbols_room, strings_size;
+	bool has_gnu_hash, has_hash, has_symbols, has_strings, has_strings_size, has_versions;
+	uint64_t gnu_hash, hash, symbols, strings, versions;
+	uint64_t gnu_hash_room, hash_room, symbols_room, strings_size, versions_room;
 };
 
 /* Does the loader find a function of this name that is defined here? (elf_symbol.c) */

@@ -4,6 +4,30 @@
 #include <string.h>
 
 #define ELF_SYMBOL_MAX 64U
+/* Of an entry of DT_VERSYM: the bit that is set where NAME@VERSION is not the default, which is
+ * NAME@@VERSION; and the number, of which 0 and 1 mean no version. */
+#define VERSION_HIDDEN 0x8000U
+#define VERSION_FIRST 2U
+
+/* One word of a table that has `room` bytes in its segment. */
+static int table_word(struct elf_bytes *b, uint64_t table, uint64_t room, uint64_t at, size_t width,
+		      uint64_t *ret)
+{
+	return at > room || room - at < width ? ELF_BAD : elf_bytes_word(b, table + at, width, ret);
+}
+
+/* Who asks for a name without a version, as dlsym(3) does, gets the default one and no other. */
+static int symbol_is_default(struct elf_bytes *b, const struct elf_tables *d, uint64_t i, bool *ret)
+{
+	uint64_t version = 0;
+	int r = 0;
+
+	if (d->has_versions)
+		r = table_word(b, d->versions, d->versions_room, i * 2, 2, &version);
+	*ret = r == 0 && (!(version & VERSION_HIDDEN) ||
+			  (version & ~(uint64_t)VERSION_HIDDEN) < VERSION_FIRST);
+	return r;
+}
 
 /* Would the loader resolve `name` to this symbol, and is it a function? */
 static int symbol_is(struct elf_bytes *b, const struct elf_tables *d, uint64_t i, const char *name,
@@ -33,14 +57,7 @@ static int symbol_is(struct elf_bytes *b, const struct elf_tables *d, uint64_t i
 	       (GELF_ST_TYPE(s.st_info) == STT_FUNC || GELF_ST_TYPE(s.st_info) == STT_GNU_IFUNC) &&
 	       (GELF_ST_BIND(s.st_info) == STB_GLOBAL || GELF_ST_BIND(s.st_info) == STB_WEAK ||
 		GELF_ST_BIND(s.st_info) == STB_GNU_UNIQUE);
-	return 0;
-}
-
-/* One word of a table that has `room` bytes in its segment. */
-static int table_word(struct elf_bytes *b, uint64_t table, uint64_t room, uint64_t at, size_t width,
-		      uint64_t *ret)
-{
-	return at > room || room - at < width ? ELF_BAD : elf_bytes_word(b, table + at, width, ret);
+	return *ret ? symbol_is_default(b, d, i, ret) : 0;
 }
 
 struct gnu_table {

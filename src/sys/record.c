@@ -62,6 +62,8 @@ static int loaded_path(const char *unit, char **ret)
 	return 0;
 }
 
+#define LATE " late"
+
 /* The first line is the invocation, the rest the set. */
 static int split_loaded(const char *body, struct unit_facts *u)
 {
@@ -70,7 +72,8 @@ static int split_loaded(const char *body, struct unit_facts *u)
 	if (!end)
 		return 0;
 	free(u->record_invocation);
-	u->record_invocation = strndup(id, (size_t)(end - id));
+	u->record_invocation = strndup(id, strcspn(id, " \n"));
+	u->record_late = str_after(id + strcspn(id, " \n"), LATE) != NULL;
 	return u->record_invocation ? str_replace(&u->record, end + 1) : -ENOMEM;
 }
 
@@ -90,14 +93,15 @@ int record_read_unit(const struct root *r, struct unit_facts *u)
 }
 
 int record_write_loaded(const struct root *r, const char *unit, const char *invocation,
-			const char *set)
+			const char *set, enum record_by by)
 {
 	_cleanup_free_ char *path = NULL, *body = NULL;
 	int k = loaded_path(unit, &path);
 
 	if (k < 0)
 		return k;
-	if (asprintf(&body, "invocation %s\n%s", invocation, set) < 0) {
+	if (asprintf(&body, "invocation %s%s\n%s", invocation, by == RECORD_BY_HOOK ? "" : LATE,
+		     set) < 0) {
 		body = NULL;
 		return -ENOMEM;
 	}

@@ -13,9 +13,14 @@
 
 /* Fills u->record, u->record_invocation, u->forbidden for the unit's id. 0 or -ENOMEM. */
 int record_read_unit(const struct root *r, struct unit_facts *u) _must_check_ _nonnull_all_;
+enum record_by {
+	RECORD_BY_HOOK,  /* at the start */
+	RECORD_BY_OTHER, /* later: nobody knows what its links were at the start */
+};
+
 /* The loaded set of the start `invocation` of a unit. 0 or -errno. */
 int record_write_loaded(const struct root *r, const char *unit, const char *invocation,
-			const char *set) _must_check_ _nonnull_all_;
+			const char *set, enum record_by by) _must_check_ _nonnull_all_;
 /* A policy leaves the reload to that set to a person; NULL: to none. 0 or -errno. */
 int record_forbid(const struct root *r, const char *set) _must_check_ _nonnull_(1);
 

@@ -2,6 +2,7 @@
 #include "sys/state.h"
 
 #include "base/str.h"
+#include "core/version.h"
 #include "sys/clock.h"
 
 #include <fcntl.h>
@@ -175,6 +176,23 @@ int state_daemon_pid(const struct root *r)
 	return lock.l_pid;
 }
 
+/* The last of the flags, of files that say no version: VERSION:IDENTITY. A damaged one is none. */
+#define FILE_FLAG ",linked-for="
+
+static void parse_file(char *flags, struct remembered *m)
+{
+	char *at = strstr(flags, FILE_FLAG), *file = at ? strchr(at, ':') : NULL;
+
+	if (!file)
+		return;
+	*at = *file++ = 0;
+	at += strlen(FILE_FLAG);
+	if (version_is_valid(at) && *file) {
+		m->file = file;
+		m->file_for = at;
+	}
+}
+
 /* KEY TAB FLAGS TAB LINK, the link escaped. */
 static int parse_name(char *line, struct remembered_names *n)
 {
@@ -193,6 +211,7 @@ static int parse_name(char *line, struct remembered_names *n)
 	if (r < 0)
 		return r;
 	m.link = name;
+	parse_file(flags, &m);
 	m.flags = (strstr(flags, "chosen") ? REMEMBERED_CHOSEN : 0U) |
 		  (strstr(flags, "parked") ? REMEMBERED_PARKED : 0U);
 	return remembered_names_add(n, &m);
@@ -233,9 +252,12 @@ int state_write_names(const struct root *r, const struct remembered_names *n, en
 	for (size_t i = 0; i < n->n; i++) {
 		const struct remembered *m = &n->items[i];
 
-		buf_printf(&b, "%s\t%s%s\t", m->key,
+		buf_printf(&b, "%s\t%s%s", m->key,
 			   m->flags & REMEMBERED_CHOSEN ? "chosen" : "found",
 			   m->flags & REMEMBERED_PARKED ? ",parked" : "");
+		if (m->file)
+			buf_printf(&b, FILE_FLAG "%s:%s", m->file_for, m->file);
+		buf_add(&b, "\t");
 		buf_escape(&b, m->link);
 		buf_add(&b, "\n");
 	}

@@ -69,7 +69,9 @@ struct raw {
 	uint64_t start_limit_usec;
 	uint32_t main_pid;
 	uint32_t job;
-	bool own_reload;
+	struct unit_commands before; /* ExecStartPre= */
+	struct unit_commands reload;
+	bool own_root;
 };
 
 static void raw_done(struct raw *w)
@@ -89,6 +91,15 @@ static int read_text(sd_bus_message *v, char **s)
 	int r = sd_bus_message_read(v, "v", "s", &text);
 
 	return r < 0 ? r : str_replace(s, text);
+}
+
+static int read_is_set(sd_bus_message *v, bool *ret)
+{
+	const char *text = "";
+	int r = sd_bus_message_read(v, "v", "s", &text);
+
+	*ret = *text != 0;
+	return r;
 }
 
 /* Empty while the unit never ran: NULL. */
@@ -112,38 +123,6 @@ static int read_invocation(sd_bus_message *v, char **ret)
 	for (size_t i = 0; i < n; i++)
 		(void)snprintf(hex + 2 * i, 3, "%02x", id[i]);
 	return str_replace(ret, hex);
-}
-
-/* Drop-ins append to the list, so our command may stand beside one of the unit's own (rule 19). */
-static int read_reload(sd_bus_message *v, bool *ret)
-{
-	bool own = false;
-	int r = sd_bus_message_enter_container(v, 'v', "a(sasbttttuii)");
-
-	if (r >= 0)
-		r = sd_bus_message_enter_container(v, 'a', "(sasbttttuii)");
-	while (r >= 0) {
-		const char *path;
-
-		r = sd_bus_message_enter_container(v, 'r', "sasbttttuii");
-		if (r <= 0)
-			break;
-		r = sd_bus_message_read_basic(v, 's', &path);
-		if (r >= 0)
-			r = sd_bus_message_skip(v, "asbttttuii");
-		if (r >= 0)
-			r = sd_bus_message_exit_container(v);
-		if (r >= 0 && !str_ends(path, UNIT_OUR_COMMAND))
-			own = true;
-	}
-	if (r >= 0)
-		r = sd_bus_message_exit_container(v);
-	if (r >= 0)
-		r = sd_bus_message_exit_container(v);
-	if (r < 0)
-		return r;
-	*ret = own;
-	return 0;
 }
 
 static int read_names(sd_bus_message *v, char ***ret)
@@ -190,7 +169,11 @@ static int read_property(sd_bus_message *v, const char *name, struct raw *w)
 	if (str_eq(name, "MainPID"))
 		return sd_bus_message_read(v, "v", "u", &w->main_pid);
 	if (str_eq(name, "ExecReload"))
-		return read_reload(v, &w->own_reload);
+		return unit_bus_read_commands(v, &w->reload);
+	if (str_eq(name, "ExecStartPre"))
+		return unit_bus_read_commands(v, &w->before);
+	if (str_eq(name, "RootDirectory"))
+		return read_is_set(v, &w->own_root);
 	return sd_bus_message_skip(v, "v");
 }
 
@@ -309,7 +292,11 @@ int unit_read(struct unit_manager *m, const char *name, struct unit_facts *ret)
 		u.start_usec = w.start_usec;
 		u.main_pid = (int)w.main_pid;
 		u.start_limit_usec = w.start_limit_usec;
-		u.own_reload = w.own_reload;
+		u.own_reload = w.reload.others;
+		u.hook = w.before.ours;
+		u.hook_ended = w.before.ended;
+		u.hook_status = w.before.status;
+		u.own_root = w.own_root;
 		u.job = w.job != 0;
 		r = describe(&w, &u.sub_state);
 		if (r >= 0)

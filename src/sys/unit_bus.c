@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sys/unit_bus.h"
 
+#include "base/str.h"
 #include "sys/clock.h"
 
 #include <poll.h>
@@ -161,4 +162,46 @@ int unit_bus_open(struct unit_manager *m)
 		return r;
 	r = open_direct(&m->bus);
 	return r < 0 ? r : wait_ready(m->bus, deadline);
+}
+
+/* Drop-ins append to a list, so our command may stand beside one of the unit's own (rule 19). */
+int unit_bus_read_commands(sd_bus_message *v, struct unit_commands *ret)
+{
+	struct unit_commands c = {0};
+	int r = sd_bus_message_enter_container(v, 'v', "a(sasbttttuii)");
+
+	if (r >= 0)
+		r = sd_bus_message_enter_container(v, 'a', "(sasbttttuii)");
+	while (r >= 0) {
+		const char *path = "";
+		uint64_t ended = 0;
+		int status = 0;
+
+		r = sd_bus_message_enter_container(v, 'r', "sasbttttuii");
+		if (r <= 0)
+			break;
+		r = sd_bus_message_read_basic(v, 's', &path);
+		if (r >= 0)
+			r = sd_bus_message_skip(v, "asbtt");
+		if (r >= 0)
+			r = sd_bus_message_read(v, "ttuii", &ended, NULL, NULL, NULL, &status);
+		if (r >= 0)
+			r = sd_bus_message_exit_container(v);
+		if (r < 0)
+			break;
+		if (!str_ends(path, UNIT_OUR_COMMAND)) {
+			c.others = true;
+			continue;
+		}
+		c.ours = true;
+		c.ended = ended > 0;
+		c.status = status;
+	}
+	if (r >= 0)
+		r = sd_bus_message_exit_container(v);
+	if (r >= 0)
+		r = sd_bus_message_exit_container(v);
+	if (r >= 0)
+		*ret = c;
+	return r < 0 ? r : 0;
 }

@@ -31,6 +31,17 @@ struct unit_manager {
 	bool out_of_memory;
 };
 
+/* A list of commands of a unit. */
+struct unit_commands {
+	bool ours;   /* holds one of ours (UNIT_OUR_COMMAND) ... */
+	bool ended;  /* ... which the manager saw end since it read the unit, */
+	int status;  /* ... so, or by that signal */
+	bool others; /* holds one that is not */
+};
+
+/* Out of a property's variant. 0 or -errno. */
+int unit_bus_read_commands(sd_bus_message *v, struct unit_commands *ret) _must_check_ _nonnull_all_;
+
 /* Connects m within its time limit. 0 or -errno; m is closed by its owner either way. */
 int unit_bus_open(struct unit_manager *m) _must_check_ _nonnull_all_;
 /* Does anybody own the manager's name? 0, -ENOTCONN (not now), -errno. */

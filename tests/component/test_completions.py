@@ -131,7 +131,7 @@ def table():
     return dict(verbs), dict(options)
 
 
-VALUES = {"FINGERPRINT": "0" * 16, "VERSION": "1.0.0", "UNIT": "x.service", "SPAN": "5s", "DIR": "/nonexistent",
+VALUES = {"FINGERPRINT": "0" * 16, "VERSION": "1.0.0", "UNIT": "x.service", "CPU": "arm", "SPAN": "5s", "DIR": "/nonexistent",
           "WORD": "healthy"}
 
 

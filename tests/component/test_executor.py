@@ -104,6 +104,81 @@ def test_rule_18_the_start_hooks_record_is_believed(tree, where):
         assert host.restarts == 1
 
 
+# ---- the start hook is not in force ----
+
+HOOK = "the start hook did not run at the last start of vsmtp.service (hook-not-in-force)"
+
+
+def hook_words(host):
+    """What status tells of it; the headline speaks of it if the next start would be no better."""
+    unit = host.ctl("status", "--json", expect=0).json
+    words = unit["units"][0]["hook-not-in-force"]
+    lines = " ".join(host.ctl("status", expect=0).out.split())
+    assert (words or "Hook:") in lines or words is None
+    assert ("hook-not-in-force" in lines) == (words is not None)
+    assert words is None or words.startswith(HOOK)
+    return words, unit["summary"], unit["in-sync"]
+
+
+def hook_that_records(tree, where):
+    """In place of `sync --start-of`: records what lies in that file."""
+    loaded = tree / f"run/vsmtp-plugind/loaded-{UNIT}"
+    return f"{UNIT} hook (echo format 1; echo invocation $INVOCATION_ID; cat {where}/set) >{loaded}"
+
+
+@pytest.mark.parametrize(
+    "lines, cause",
+    [
+        ([f"{UNIT} drop-in no"], "the unit has none; cure: copy vsmtp.service.d/10-vsmtp-plugind.conf"),
+        ([f"{UNIT} root /srv/jail"], "its RootDirectory= hides vsmtp-pluginctl; cure: "),
+        ([f"{UNIT} hook true"], "it left no record, as when vsmtp-pluginctl was not there; cure: journalctl -u "),
+        ([f"{UNIT} hook exit 203"], "it ended with status 203; cure: journalctl -u vsmtp.service"),
+    ],
+)
+def test_rule_18_a_start_without_its_hook_is_told(tree, where, lines, cause):
+    """Also when the executor has restarted it, and recorded what it saw: that is no hook's word."""
+    tree.config(bus.CONFIG_QUICK)
+    owe(tree, "first")
+    with bus.Host(tree, where, [*lines, f"{UNIT} start"], start=False) as host:
+        for restarts in (0, 1):
+            words, summary, in_sync = hook_words(host)
+            assert cause in words
+            assert summary == "links are right; the start hook is not in force"
+            assert not in_sync
+            if restarts == 0:
+                owe(tree, "second")
+                reload_done(host)
+                assert host.restarts == 1
+                assert (tree / f"run/vsmtp-plugind/loaded-{UNIT}").exists()
+        # A server that does not run has nothing to tell of.
+        host.apply(f"{UNIT} active inactive")
+        assert hook_words(host)[0] is None
+
+
+def test_rule_18_a_kit_that_came_later_waits_for_the_next_start(tree, where):
+    """Nothing is wrong then: in sync, with a line that says what is so, until the next start."""
+    tree.config(bus.CONFIG_QUICK)
+    owe(tree, "first")
+    with bus.Host(tree, where) as host:
+        for _ in range(2):
+            words, summary, in_sync = hook_words(host)
+            assert "it left no record, as when the kit came later; from its next start on" in words
+            assert (summary, in_sync) == ("in sync", True)
+            reload_done(host, "nothing-owed")  # recorded by who found it running
+        loaded = (tree / f"run/vsmtp-plugind/loaded-{UNIT}").read_text()
+        (where / "set").write_text("".join(loaded.splitlines(True)[2:]))
+        host.apply(hook_that_records(tree, where))
+        host.apply(f"{UNIT} start")
+        assert hook_words(host) == (None, "in sync", True)
+        # What the hook has recorded stays its word over looks, and over a reload of the unit's own.
+        reload_done(host, "nothing-owed")
+        host.apply(f"{UNIT} reload /bin/kill")
+        owe(tree, "second")
+        reload_done(host)
+        assert host.last["action"] == "reload"
+        assert hook_words(host)[0] is None
+
+
 def test_rule_18_a_record_of_another_format_is_not_known(host):
     """Then the times have to do; and it is not deleted for that."""
     reload_done(host, "nothing-owed")

@@ -15,6 +15,71 @@ from world import file_of, link_of, right_links
 NOBODY = 65534
 
 
+# ---- rule 4 ----
+
+
+def kept(tree):
+    """The findings of that kind; status says the same in words, list beside the file."""
+    found = [f for f in tree.ctl("status", "--json").json["findings"] if f["code"] == "unversioned-kept"]
+    words = tree.ctl("status", expect=0).out
+    for f in found:
+        assert f["text"] in words
+    assert ("unversioned-kept" in words) == bool(found)
+    assert ("linked for 1.0.0, kept for" in tree.ctl("list").out) == bool(found)
+    return found
+
+
+def test_rule_04_a_file_without_version_is_named_when_the_server_is_another(tree):
+    path = tree.plugin("odd", layout="C")
+    tree.plugin("mysql", "1.0.0")
+    tree.ctl("sync", expect=0)
+    assert kept(tree) == []
+
+    tree.server("1.1.0")
+    tree.plugin("mysql", "1.1.0")
+    done = tree.ctl("sync", expect=0)
+    assert "unversioned-kept" in done.err
+    for _ in range(2):
+        (found,) = kept(tree)
+        assert (found["link"], found["other"]) == ("odd.so", path)
+        assert "it was linked for vSMTP 1.0.0 and is kept for 1.1.0" in found["text"]
+        assert "vsmtp-pluginctl disable odd" in found["text"]
+        # The link deleted, and the server away for a while: the file is still the same.
+        (tree.links_dir / "odd.so").unlink()
+        tree.ctl("sync", expect=0)
+        assert len(kept(tree)) == 1
+        tree.server(None)
+        tree.ctl("sync", expect=0)
+        assert kept(tree) == []
+        tree.server("1.1.0")
+        tree.ctl("sync", expect=0)
+
+    tree.server("1.0.0")
+    assert kept(tree) == []
+    tree.server("1.1.0")
+    tree.config("[Plugin odd]\nVersion=1.1.0\n")
+    assert kept(tree) == []
+    tree.config("")
+    tree.plugin("odd", "1.1.0", layout="C")
+    tree.ctl("sync", expect=0)
+    assert kept(tree) == []
+    assert tree.links()["odd.so"] == path
+
+
+def test_rule_04_what_is_remembered_of_a_file_harms_no_older_kit(tree):
+    """It stands among the flags of a name, of which each kit reads those it knows."""
+    tree.plugin("odd", layout="C")
+    tree.ctl("sync", expect=0)
+    (line,) = [l for l in (tree / "var/lib/vsmtp-plugind/names").read_text().splitlines() if l[0] != "#"]
+    key, flags, link = line.split("\t")
+    assert (key, link) == ("odd", "odd.so")
+    assert flags.startswith("chosen,linked-for=1.0.0:build-id=")
+    for damaged in ("chosen", "chosen,linked-for=", "chosen,linked-for=x:y", "chosen,linked-for=1.0.0:"):
+        (tree / "var/lib/vsmtp-plugind/names").write_text(f"{key}\t{damaged}\t{link}\n")
+        tree.ctl("sync", expect=0)
+        assert line in (tree / "var/lib/vsmtp-plugind/names").read_text()
+
+
 # ---- rule 9 ----
 
 

@@ -374,6 +374,24 @@ def test_verify_default_is_the_files_own_version(packages):
     assert "1.0.0" in ctl_plain("verify", good.name, cwd=good.parent, expect=0).out
 
 
+def test_rule_11_verify_judges_for_the_machine_that_is_named(tmp_path):
+    """As for packages that are cross built: nothing of this machine counts."""
+    own = tmp_path / "libvsmtp-plugin-own-1.0.0.so"
+    other = tmp_path / "libvsmtp-plugin-other-1.0.0.so"
+    data = kit.plugin_bytes()
+    (machine,) = struct.unpack_from("=H", data, 18)
+    names = {62: "x86_64", 183: "aarch64"}
+    code = next(number for number in names if number != machine)
+    own.write_bytes(data)
+    other.write_bytes(data[:18] + struct.pack("=H", code) + data[20:])
+    ctl_plain("verify", own, expect=0)
+    assert "FAILED wrong-machine" in ctl_plain("verify", other, expect=1).out
+    ctl_plain("verify", f"--machine={names[code]}", other, expect=0)
+    assert "FAILED wrong-machine" in ctl_plain("verify", "--machine", names[code], own, expect=1).out
+    done = ctl_plain("verify", "--machine=vax", own, expect=2)
+    assert "--machine=vax is none of aarch64, " in done.err
+
+
 def test_verify_for_a_version(packages):
     good = packages("libvsmtp-plugin-mysql-1.0.0.so")
     ctl_plain("verify", "--for=1.0.0", good, expect=0)

@@ -196,6 +196,59 @@ def test_start_hook_that_fails_fails_no_start(box):
     box.wait_starts(4)
 
 
+def hook_words(box):
+    """Why the start hook is not in force, and the first line of status."""
+    said = box.ctl_json("status")
+    return said["units"][0]["hook-not-in-force"], said["summary"]
+
+
+def test_rule_18_a_start_without_its_hook_is_told(box):
+    """By what the real manager says of the unit; the executor's own record changes nothing."""
+    box.run("systemctl", "restart", "vsmtp")
+    box.wait_starts(2)
+    assert hook_words(box) == (None, "in sync")
+
+    drop_in(box, "vsmtp.service", "", "10-vsmtp-plugind.conf")
+    box.run("systemctl", "restart", "vsmtp")
+    box.wait_starts(3)
+    assert "the unit has none; cure: " in hook_words(box)[0]
+    assert hook_words(box)[1] == "links are right; the start hook is not in force"
+    box.plugin("mysql")
+    box.wait_starts(4)
+    box.wait_peace()
+    assert "the unit has none; cure: " in hook_words(box)[0]
+    box.run("rm", "/etc/systemd/system/vsmtp.service.d/10-vsmtp-plugind.conf")
+    box.run("systemctl", "daemon-reload")
+    words, summary = hook_words(box)
+    assert "from its next start on" in words and summary == "in sync"
+
+    box.sh(
+        "mkdir -p /srv/jail; mount --rbind / /srv/jail; mount --make-rprivate /srv/jail;"
+        "mount -t tmpfs tmpfs /srv/jail/usr/bin"
+    )
+    drop_in(box, "vsmtp.service", "[Service]\nRootDirectory=/srv/jail\n")
+    box.run("systemctl", "restart", "vsmtp")
+    box.wait_starts(5)
+    assert "its RootDirectory= hides vsmtp-pluginctl; cure: " in hook_words(box)[0]
+    box.run("rm", "/etc/systemd/system/vsmtp.service.d/50-test.conf")
+    box.run("systemctl", "daemon-reload")
+
+    # That it is not there the manager passes over with a line in the journal; no status tells it.
+    drop_in(box, "vsmtp.service", "[Service]\nExecStartPre=\nExecStartPre=-/opt/vsmtp-pluginctl\n")
+    for n, program, words in (
+        (6, None, "it left no record, as when vsmtp-pluginctl was not there"),
+        (7, "#!/bin/sh\nexit 1\n", "it ended with status 1"),
+    ):
+        if program:
+            box.put("/opt/vsmtp-pluginctl", program)
+        box.run("systemctl", "restart", "vsmtp")
+        box.wait_starts(n)
+        said, summary = hook_words(box)
+        assert f"{words}; cure: journalctl -u vsmtp.service says why" in said
+        assert summary == "links are right; the start hook is not in force"
+    assert no_failed_unit(box)
+
+
 # ---- without a resident process ----
 
 

@@ -137,6 +137,10 @@ void apply(struct double1 *d, const char *text)
 		job_removed(u, "done");
 	else if (strcmp(key, "hook") == 0)
 		SET(u->hook, value);
+	else if (strcmp(key, "drop-in") == 0)
+		u->no_drop_in = strcmp(value, "no") == 0;
+	else if (strcmp(key, "root") == 0)
+		SET(u->root, value);
 	else if (strcmp(key, "delay") == 0)
 		u->delay_ms = atoi(value);
 	else if (strcmp(key, "linger") == 0)

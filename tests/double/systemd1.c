@@ -10,6 +10,8 @@
  *     UNIT start                        starts it as systemctl would (start hook, new invocation)
  *     UNIT reload COMMAND...            the paths of its ExecReload= list
  *     UNIT hook COMMAND                 run by sh at each start, with INVOCATION_ID
+ *     UNIT drop-in yes|no               whether its ExecStartPre= has our command: yes at first
+ *     UNIT root DIRECTORY               its RootDirectory=
  *     UNIT delay MS                     how long a job takes; -1: its end is told before the reply
  *     UNIT linger MS                    how long its start still takes when it has loaded all
  *     UNIT result RESULT...             of the next jobs, the last for ever; "never": no JobRemoved
@@ -153,6 +155,12 @@ static int append_names(sd_bus_message *reply, const struct unit *u)
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
+static int append_command(sd_bus_message *reply, const char *path, uint64_t ended, int status)
+{
+	return sd_bus_message_append(reply, "(sasbttttuii)", path, 2, path, "x", 0, ended, ended,
+				     ended, ended, (uint32_t)0, 0, status);
+}
+
 static int get(sd_bus *bus, const char *path, const char *interface, const char *property,
 	       sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -184,11 +192,17 @@ static int get(sd_bus *bus, const char *path, const char *interface, const char 
 		return sd_bus_message_append(reply, "t", u->start_usec);
 	if (strcmp(property, "MainPID") == 0)
 		return sd_bus_message_append(reply, "u", (uint32_t)u->main_pid);
+	if (strcmp(property, "RootDirectory") == 0)
+		return sd_bus_message_append(reply, "s", u->root);
 	r = sd_bus_message_open_container(reply, 'a', "(sasbttttuii)");
+	if (strcmp(property, "ExecStartPre") == 0) {
+		if (r >= 0 && !u->no_drop_in)
+			r = append_command(reply, "/usr/bin/vsmtp-pluginctl", u->hook_usec,
+					   u->hook_status);
+		return r < 0 ? r : sd_bus_message_close_container(reply);
+	}
 	for (int i = 0; r >= 0 && i < u->n_reload; i++)
-		r = sd_bus_message_append(reply, "(sasbttttuii)", u->reload[i], 2, u->reload[i],
-					  "x", 0, (uint64_t)0, (uint64_t)0, (uint64_t)0,
-					  (uint64_t)0, (uint32_t)0, 0, 0);
+		r = append_command(reply, u->reload[i], 0, 0);
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -258,6 +272,8 @@ static const sd_bus_vtable service_table[] = {
 	SD_BUS_PROPERTY("MainPID", "u", get, 0, 0),
 	SD_BUS_PROPERTY("TimeoutStartUSec", "t", get, 0, 0),
 	SD_BUS_PROPERTY("ExecReload", "a(sasbttttuii)", get, 0, 0),
+	SD_BUS_PROPERTY("ExecStartPre", "a(sasbttttuii)", get, 0, 0),
+	SD_BUS_PROPERTY("RootDirectory", "s", get, 0, 0),
 	SD_BUS_VTABLE_END,
 };
 

@@ -23,11 +23,13 @@ struct double1;
 
 struct unit {
 	struct double1 *d;
-	char name[128], id[128], load[16], active[16], hook[512];
+	char name[128], id[128], load[16], active[16], hook[512], root[64];
 	char reload[4][256], result[8][16];
 	int n_reload, n_result, next_result, delay_ms, linger_ms;
 	uint8_t invocation[16];
-	bool started, reloading, lingering;
+	bool started, reloading, lingering, no_drop_in;
+	uint64_t hook_usec; /* when the last start's ended, and how */
+	int hook_status;
 	uint64_t start_usec, starts[64];
 	int n_starts, main_pid;
 	uint32_t job;

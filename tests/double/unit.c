@@ -118,7 +118,9 @@ static void run_hook(struct unit *u)
 		_exit(127);
 	}
 	waitpid(pid, &status, 0);
-	note(u->d, "hook %s %d", u->name, WEXITSTATUS(status));
+	u->hook_usec = usec(CLOCK_REALTIME);
+	u->hook_status = WEXITSTATUS(status);
+	note(u->d, "hook %s %d", u->name, u->hook_status);
 }
 
 bool start(struct unit *u)

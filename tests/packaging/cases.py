@@ -31,13 +31,13 @@ class Case:
         assert self.declares == sorted(self.declares), f"{TABLE}: {self.name}: not sorted"
         assert bool(self.paths) == bool(self.declares) != bool(self.error), f"{TABLE}: {self.name}"
 
-    def put_files(self, source):
-        """Makes the built files below that directory."""
+    def put_files(self, source, changed=bytes):
+        """Makes the built files below that directory, each changed by that function."""
         for kind, file, _ in self.files:
             if kind != "missing":
                 path = Path(source) / file
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(contents(kind, tag=file))
+                path.write_bytes(changed(contents(kind, tag=file)))
 
     def check_error(self, text):
         """Just one line of a build's output tells the error."""
@@ -61,6 +61,17 @@ def load():
     return blocks
 
 
+def versioned(sign):
+    """Flags that give the entry point a version: "@@" the default one, "@" one of the past."""
+    script, header = kit.scratch() / "versions", kit.scratch() / f"symver{len(sign)}.h"
+    script.write_text("V1 {global: module_entrypoint; local: *;};\n")
+    header.write_text(
+        "int kit_entry(void);\nint kit_entry(void) { return 1; }\n"
+        f'__asm__(".symver kit_entry,module_entrypoint{sign}V1");\n'
+    )
+    return ("-DNO_ENTRY", "-include", str(header), f"-Wl,--version-script={script}")
+
+
 def contents(kind, tag=""):
     kind, _, note = kind.partition("=")
     if kind == "text":
@@ -71,17 +82,24 @@ def contents(kind, tag=""):
         "other-machine": {},
         "transport": {"entry": "deserialize_transport"},
         "no-entry": {"entry": None},
+        "versioned": {"flags": versioned("@@")},
+        "old-version": {"flags": versioned("@")},
         "program": {"shared": False},
         "noted": {"note": note},
     }[kind]
     data = kit.plugin_bytes(tag=tag, **options)
     if kind == "cut":
         return data[: len(data) // 2]
-    if kind == "other-machine":
-        (machine,) = struct.unpack_from("=H", data, 18)
-        other = EM_X86_64 if machine == EM_AARCH64 else EM_AARCH64
-        return data[:18] + struct.pack("=H", other) + data[20:]
-    return data
+    return on_other_machine(data) if kind == "other-machine" else data
+
+
+def on_other_machine(data):
+    """The same file as of the other of two machines, if it is an ELF file."""
+    if data[:4] != b"\x7fELF":
+        return data
+    (machine,) = struct.unpack_from("=H", data, 18)
+    other = EM_X86_64 if machine == EM_AARCH64 else EM_AARCH64
+    return data[:18] + struct.pack("=H", other) + data[20:]
 
 
 def neutral_deb(fields):

@@ -215,6 +215,10 @@ static void print_names(struct buf *b, const struct remembered_names *names)
 			   m->flags & REMEMBERED_CHOSEN ? "chosen" : "found",
 			   m->flags & REMEMBERED_PARKED ? ",parked" : "");
 		buf_escape(b, m->link);
+		if (m->file)
+			buf_printf(b, " for=%s", m->file_for);
+		if (m->file && str_after(m->file, "build-id="))
+			buf_printf(b, " %s", m->file);
 		buf_add(b, "\n");
 	}
 }
@@ -236,8 +240,10 @@ int world_print_plan(const struct world *w, const struct plan *p, char **ret)
 	for (size_t i = 0; i < p->n_findings; i++) {
 		const struct finding *f = &p->findings[i];
 
-		buf_add(&b, f->code == FINDING_DUPLICATE_LINK ? "finding duplicate-link "
-							      : "finding store-not-listed ");
+		buf_printf(&b, "finding %s ",
+			   f->code == FINDING_DUPLICATE_LINK     ? "duplicate-link"
+			   : f->code == FINDING_UNVERSIONED_KEPT ? "unversioned-kept"
+								 : "store-not-listed");
 		buf_escape(&b, f->link);
 		if (f->other) {
 			buf_add(&b, " ");

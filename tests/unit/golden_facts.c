@@ -352,6 +352,12 @@ static int read_remembered(struct world *w, char **words)
 		return -EINVAL;
 	m.link = words[2];
 	m.flags = (enum remembered_flags)f;
+	if (words[3]) {
+		m.file_for = (char *)(uintptr_t)str_after(words[3], "for=");
+		m.file = words[4];
+		if (!m.file_for || !m.file)
+			return -EINVAL;
+	}
 	return remembered_names_add(&w->snapshot.names, &m);
 }
 

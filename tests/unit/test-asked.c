@@ -293,11 +293,18 @@ static void test_records_of_units(void **state)
 	_cleanup_free_ char *asked = NULL;
 	char fingerprint[LOADED_FINGERPRINT_SIZE];
 
-	assert_int_equal(record_write_loaded(&b->root, unit, start_id, "a.so\tx\ty\n"), 0);
+	assert_int_equal(
+		record_write_loaded(&b->root, unit, start_id, "b\tx\ty\n", RECORD_BY_OTHER), 0);
+	assert_int_equal(record_read_unit(&b->root, &u), 0);
+	assert_string_equal(u.record_invocation, start_id);
+	assert_true(u.record_late);
+	assert_int_equal(
+		record_write_loaded(&b->root, unit, start_id, "a.so\tx\ty\n", RECORD_BY_HOOK), 0);
 	assert_int_equal(record_forbid(&b->root, "a.so\tx\ty\n"), 0);
 	assert_int_equal(record_read_unit(&b->root, &u), 0);
 	assert_string_equal(u.record, "a.so\tx\ty\n");
 	assert_string_equal(u.record_invocation, start_id);
+	assert_false(u.record_late);
 	loaded_fingerprint(u.record, fingerprint);
 	assert_string_equal(u.forbidden, fingerprint);
 	assert_int_equal(record_forbid(&b->root, NULL), 0);

@@ -22,6 +22,12 @@ static void test_rule_11_a_plain_plugin_is_fine(void **state)
 	assert_false(f.note_malformed);
 }
 
+/* As NAME@@V1 a symbol is found by who asks for NAME; as NAME@V1, kept for who was linked with that
+ * version, it is not. */
+#define VERSIONED(sign) "int f(void){return 1;}__asm__(\".symver f,module_entrypoint" sign "V1\");"
+#define WITH_VERSION \
+	SHARED " -Wl,--version-script=$(echo 'V1 {global: module_entrypoint; local: *;};' >v; echo v)"
+
 static void test_rule_11_each_entry_point_counts(void **state)
 {
 	static const struct {
@@ -36,6 +42,12 @@ static void test_rule_11_each_entry_point_counts(void **state)
 		{"stripped.so", REALELF_MODULE, SHARED " -s", ELF_ENTRY_MODULE},
 		{"none.so", "int other(void){return 1;}", SHARED, ELF_ENTRY_NONE},
 		{"none-sysv.so", "int other(void){return 1;}", SHARED " -Wl,--hash-style=sysv",
+		 ELF_ENTRY_NONE},
+		{"default-version.so", VERSIONED("@@"), WITH_VERSION, ELF_ENTRY_MODULE},
+		{"other-version.so", VERSIONED("@"), WITH_VERSION, ELF_ENTRY_NONE},
+		{"default-version-sysv.so", VERSIONED("@@"), WITH_VERSION " -Wl,--hash-style=sysv",
+		 ELF_ENTRY_MODULE},
+		{"other-version-sysv.so", VERSIONED("@"), WITH_VERSION " -Wl,--hash-style=sysv",
 		 ELF_ENTRY_NONE},
 		{"prefix.so", "int module_entrypoint2(void){return 1;}", SHARED, ELF_ENTRY_NONE},
 		{"hidden.so", "__attribute__((visibility(\"hidden\"))) " REALELF_MODULE, SHARED,

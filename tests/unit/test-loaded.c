@@ -303,6 +303,45 @@ static void test_rule_09_what_is_unseen_differs_from_nothing(void **state)
 	end(&c);
 }
 
+static void test_rule_18_whether_the_start_hook_ran(void **state)
+{
+	char a[] = "aa", b[] = "bb";
+	static const struct {
+		bool same, late, hook, own_root, ended;
+		enum unit_state unit;
+		enum hook_state is;
+	} cases[] = {
+		{true, false, true, false, false, UNIT_ACTIVE, HOOK_RAN},
+		{true, false, false, true, true, UNIT_ACTIVE, HOOK_RAN},
+		{true, true, true, false, false, UNIT_ACTIVE, HOOK_NOT_YET},
+		{false, false, true, false, false, UNIT_ACTIVE, HOOK_NOT_YET},
+		{false, false, false, false, false, UNIT_ACTIVE, HOOK_MISSING},
+		{true, true, false, true, true, UNIT_ACTIVE, HOOK_MISSING},
+		{true, true, true, true, true, UNIT_ACTIVE, HOOK_HIDDEN},
+		{false, false, true, false, true, UNIT_ACTIVE, HOOK_FAILED},
+		{false, false, false, false, false, UNIT_INACTIVE, HOOK_RAN},
+		{false, false, false, false, false, UNIT_CHANGING, HOOK_RAN},
+		{false, false, false, false, false, UNIT_NO_MANAGER, HOOK_RAN},
+	};
+
+	UNUSED(state);
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		struct unit_facts u = {
+			.state = cases[i].unit,
+			.invocation = a,
+			.record_invocation = cases[i].same ? a : b,
+			.record_late = cases[i].late,
+			.start_usec = 1,
+			.hook = cases[i].hook,
+			.own_root = cases[i].own_root,
+			.hook_ended = cases[i].ended,
+		};
+
+		if (hook_find(&u) != cases[i].is)
+			fail_msg("case %zu: %d", i, hook_find(&u));
+	}
+}
+
 static void test_fingerprints_tell_sets_apart(void **state)
 {
 	char a[LOADED_FINGERPRINT_SIZE], b[LOADED_FINGERPRINT_SIZE];
@@ -330,6 +369,7 @@ int main(void)
 		cmocka_unit_test(test_rule_18_without_record_ctimes_decide),
 		cmocka_unit_test(test_rule_18_who_does_not_run_is_owed_nothing),
 		cmocka_unit_test(test_rule_09_what_is_unseen_differs_from_nothing),
+		cmocka_unit_test(test_rule_18_whether_the_start_hook_ran),
 		cmocka_unit_test(test_fingerprints_tell_sets_apart),
 	};
 

@@ -267,6 +267,32 @@ static void test_rule_19_our_own_reload_line_is_not_the_units(void **state)
 	check_reload(*state, VSMTP " reload", false);
 }
 
+static void test_rule_18_what_the_manager_knows_of_our_start_hook(void **state)
+{
+	static const struct {
+		const char *line;
+		bool hook, own_root, ended;
+		int status;
+	} cases[] = {
+		{VSMTP " start", true, false, false, 0},
+		{VSMTP " root /srv/jail", true, true, false, 0},
+		{VSMTP " hook exit 7", true, true, false, 0},
+		{VSMTP " start", true, true, true, 7},
+		{VSMTP " drop-in no", false, true, false, 0},
+	};
+
+	for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+		_cleanup_(unit_facts_done) struct unit_facts u = {0};
+
+		apply(cases[i].line);
+		u = look(*state, VSMTP);
+		assert_int_equal(u.hook, cases[i].hook);
+		assert_int_equal(u.own_root, cases[i].own_root);
+		assert_int_equal(u.hook_ended, cases[i].ended);
+		assert_int_equal(u.hook_status, cases[i].status);
+	}
+}
+
 static int run_job(struct bench *b, enum unit_job job, uint64_t limit, char **ret)
 {
 	int r = unit_ask_job(b->m, VSMTP, job);
@@ -486,6 +512,7 @@ int main(void)
 		WITH(test_a_unit_that_never_ran_has_no_invocation, setup),
 		WITH(test_a_bad_name_is_a_fact, setup),
 		WITH(test_rule_19_our_own_reload_line_is_not_the_units, setup),
+		WITH(test_rule_18_what_the_manager_knows_of_our_start_hook, setup),
 		WITH(test_a_job_is_awaited, setup),
 		WITH(test_a_job_changes_the_invocation, setup),
 		WITH(test_a_job_without_end_times_out, setup),
