@@ -87,10 +87,8 @@ static int own_machine(struct server_facts *s)
 static int judge_make(struct ctl *c, struct judge *j)
 {
 	struct server_facts *s = &j->seen.server;
-	int r = elf_start();
+	int r = config_init(&j->config);
 
-	if (r >= 0)
-		r = config_init(&j->config);
 	if (r >= 0)
 		r = config_finish(&j->config);
 	if (r < 0)

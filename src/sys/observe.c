@@ -18,9 +18,7 @@ int observer_new(const struct root *root, enum server_flags flags, struct observ
 	o->root = root;
 	o->flags = flags;
 	o->doubt = DOUBT_ALL;
-	r = elf_start();
-	if (r >= 0)
-		r = server_memory_new(&o->server);
+	r = server_memory_new(&o->server);
 	if (r < 0) {
 		observer_free(o);
 		return r;

@@ -26,7 +26,7 @@ static int start(void **state)
 		return -1;
 	*state = w;
 	w->dir = realelf_scratch();
-	if (!w->dir || elf_start() < 0 || root_open(w->dir, &w->root) < 0)
+	if (!w->dir || root_open(w->dir, &w->root) < 0)
 		return -1;
 	return server_memory_new(&w->memory);
 }

@@ -33,7 +33,7 @@ static int start(void **state)
 		return -1;
 	*state = w;
 	w->dir = realelf_scratch();
-	if (!w->dir || elf_start() < 0)
+	if (!w->dir)
 		return -1;
 	w->program = realelf_path(w->dir, "%s", &PROGRAM[1]);
 	w->config.program = strdup(PROGRAM);
