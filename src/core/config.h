@@ -72,13 +72,14 @@ enum config_problem {
 
 struct config_remark {
 	enum config_problem problem;
-	char *file;
 	unsigned line; /* 0: the whole file */
-	char *section; /* may be NULL */
-	char *key;     /* may be NULL */
-	char *value;   /* as written, may be NULL */
-	char *used;    /* the value in force instead, as one would write it, may be NULL */
-	int error;     /* errno for CONFIG_NOT_READ, else 0 */
+	const char *file;
+	const char *section; /* may be NULL */
+	const char *key;     /* may be NULL */
+	const char *value;   /* as written, may be NULL */
+	const char *used;    /* the value in force instead, as one would write it, may be NULL */
+	char *texts;         /* these five, of a remark in a list: its own */
+	int error;           /* errno for CONFIG_NOT_READ, else 0 */
 	struct trust_facts trust;
 };
 

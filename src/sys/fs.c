@@ -79,6 +79,17 @@ void fs_signature(const struct stat *st, struct signature *ret)
 	};
 }
 
+int fs_sign(const struct root *r, const char *path, struct signature *ret)
+{
+	_cleanup_close_ int fd = root_open_path(r, path, O_PATH);
+	struct stat st;
+
+	*ret = (struct signature){0};
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		fs_signature(&st, ret);
+	return fs_is_fatal(fd) ? fd : 0;
+}
+
 int fs_judge(const struct stat *st, const char *path, enum walk_flags flags, struct trust_facts *t)
 {
 	enum trust trust = TRUST_FINE;

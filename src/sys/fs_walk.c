@@ -80,7 +80,7 @@ static int walker_follow(struct walker *w, int link_fd)
 	r = fs_readlink(link_fd, "", &text);
 	if (r < 0) {
 		w->at.error = -r;
-		return 0;
+		return fs_is_fatal(r) ? r : 0;
 	}
 	buf_add(&b, text);
 	buf_add(&b, "/");
@@ -162,9 +162,7 @@ static int walker_step(struct walker *w, const char *name)
 		}
 	}
 	if (fd < 0)
-		return w->at.error == EMFILE || w->at.error == ENFILE || w->at.error == ENOMEM
-			       ? -w->at.error
-			       : 0;
+		return fs_is_fatal(-w->at.error) ? -w->at.error : 0;
 	if (S_ISLNK(st.st_mode) && !(walker_at_end(w) && (w->flags & WALK_NOFOLLOW_LAST))) {
 		if (!is_own_way(w, &st)) {
 			w->at.error = EPERM;
