@@ -3,15 +3,6 @@
 
 void outcome_done(struct outcome *o)
 {
-	for (size_t i = 0; i < o->n_changes; i++) {
-		struct change *c = &o->changes[i];
-
-		free(c->name);
-		free(c->key);
-		free(c->text);
-		free(c->was);
-		free(c->why);
-	}
 	free(o->changes);
 	*o = (struct outcome){0};
 }

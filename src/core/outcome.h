@@ -2,7 +2,8 @@
 #pragma once
 
 /* What was done: apply's answer to a plan, as data.
- * Knows: plans. Must not know: how it was done. Owns: its texts. */
+ * Knows: plans. Must not know: how it was done. Owns: its list; the texts
+ * are the plan's and the snapshot's. */
 
 #include "base/macro.h"
 #include "core/plan.h"
@@ -21,11 +22,11 @@ struct change {
 	int error;
 	bool restored; /* create: somebody had deleted it */
 	bool renamed;  /* remove: the link has another name now */
-	char *name;
-	char *key;  /* may be NULL */
-	char *text; /* create, replace: what it leads to now */
-	char *was;  /* replace, remove: what it led to */
-	char *why;  /* remove: gate code of the plugin's best candidate, NULL if it has none */
+	const char *name;
+	const char *key;  /* may be NULL */
+	const char *text; /* create, replace: what it leads to now */
+	const char *was;  /* replace, remove: what it led to */
+	const char *why; /* remove: gate code of the plugin's best candidate, NULL if it has none */
 };
 
 struct outcome {

@@ -143,7 +143,11 @@ static int remove_link(const struct applier *a, const struct plan_link *p)
 static int add_change(struct applier *a, const struct plan_link *p, int result)
 {
 	struct change *grown = reallocarray(a->out.changes, a->out.n_changes + 1, sizeof(*grown));
-	struct change made = {
+
+	if (!grown)
+		return -ENOMEM;
+	a->out.changes = grown;
+	grown[a->out.n_changes++] = (struct change){
 		.action = p->action,
 		.result = result >= 0                              ? CHANGE_DONE
 			  : result == -ESTALE || result == -EEXIST ? CHANGE_MOVED
@@ -151,23 +155,13 @@ static int add_change(struct applier *a, const struct plan_link *p, int result)
 		.error = result < 0 ? -result : 0,
 		.restored = p->restored,
 		.renamed = p->renamed,
+		.name = p->name,
+		.key = p->key,
+		.text = p->text,
+		.was = p->seen ? p->seen->text : NULL,
+		.why = p->reason ? gate_to_string(p->reason->gate) : NULL,
 	};
-	int r;
-
-	if (!grown)
-		return -ENOMEM;
-	a->out.changes = grown;
-	r = str_replace(&made.name, p->name);
-	if (r >= 0)
-		r = str_replace(&made.key, p->key);
-	if (r >= 0)
-		r = str_replace(&made.text, p->text);
-	if (r >= 0)
-		r = str_replace(&made.was, p->seen ? p->seen->text : NULL);
-	if (r >= 0 && p->reason)
-		r = str_replace(&made.why, gate_to_string(p->reason->gate));
-	grown[a->out.n_changes++] = made;
-	return r;
+	return 0;
 }
 
 static int apply_link(struct applier *a, const struct plan_link *p)
@@ -175,7 +169,7 @@ static int apply_link(struct applier *a, const struct plan_link *p)
 	int r = 0;
 
 	/* Not the planner's word alone: what is not below a store is nobody's to touch. */
-	if (p->seen && p->action != LINK_CREATE && !plan_link_is_ours(a->c, p->seen, NULL))
+	if (p->seen && p->action != LINK_CREATE && !plan_link_is_ours(a->c, p->seen))
 		return 0;
 	if (p->action == LINK_CREATE)
 		r = make_link(a, p);
@@ -374,8 +368,7 @@ int apply_clean(const struct root *r, const struct config *c, const struct snaps
 	if (!links)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->links.n; i++) {
-		k = plan_link_is_ours(c, &s->links.items[i], NULL);
-		if (k > 0)
+		if (plan_link_is_ours(c, &s->links.items[i]))
 			links[p.n_links++] = (struct plan_link){
 				.action = LINK_REMOVE,
 				.name = s->links.items[i].name,

@@ -9,6 +9,7 @@
  * Owns: an observer owns its snapshot and directories; a look borrows them. */
 
 #include "base/str.h"
+#include "core/plan.h"
 #include "sys/facts.h"
 #include "sys/observe.h"
 #include "sys/watch.h"
@@ -77,6 +78,7 @@ struct look {
 	uint64_t *linked; /* inodes of what has several names: the others say so only now */
 	size_t n_linked;
 	bool libraries_checked;
+	bool stores_anew;
 	bool listed; /* a directory of candidates was read whole */
 	struct buf path;
 };

@@ -17,14 +17,6 @@ static bool is_watched(const struct look *l, const char *target)
 	return false;
 }
 
-static bool is_below_store(const struct look *l, const char *target)
-{
-	for (char **store = l->c->stores; target && *store; store++)
-		if (path_below(target, *store))
-			return true;
-	return false;
-}
-
 /* What the entry leads to, from facts already learnt. */
 static int take_target(struct link *l, const struct file_facts *f)
 {
@@ -80,6 +72,8 @@ static int read_text(const struct look *l, int dir_fd, struct link *k)
 		return 0;
 	if (r >= 0)
 		r = path_normalize(l->c->links, k->text, &k->target);
+	if (r >= 0)
+		r = plan_claim_link(l->c, k);
 	if (r < 0)
 		return r;
 	k->target_hash = look_hash(k->target);
@@ -109,7 +103,7 @@ static int look_link(struct look *l, int dir_fd, const char *name, struct link *
 		leads_to = look_find(l, k.target);
 	}
 	r = leads_to ? take_target(&k, &leads_to->facts) : follow(l, dir_fd, &k);
-	if (r >= 0 && !leads_to && !is_below_store(l, k.target))
+	if (r >= 0 && !leads_to && !k.ours)
 		r = facts_judge_entry(l->o->root, l->c->links, &st, l->flags, &k);
 	if (r < 0)
 		return r;
@@ -134,10 +128,9 @@ static int add_fresh(struct look *l, struct link *made)
 }
 
 /* Left behind by a pass that was killed: a temporary name of ours whose text is below a store. */
-static bool is_leftover(const struct look *l, const struct link *k)
+static bool is_leftover(const struct link *k)
 {
-	return name_is_temporary(k->name) && k->kind == LINK_SYMLINK &&
-	       is_below_store(l, k->target);
+	return name_is_temporary(k->name) && k->ours;
 }
 
 static void forget_leftover(struct look *l, const char *name)
@@ -172,7 +165,7 @@ static int see_link(struct look *l, int dir_fd, const char *name)
 		return r;
 	if (led_to)
 		led_to->libraries_known = false;
-	if (r > 0 && is_leftover(l, &k)) {
+	if (r > 0 && is_leftover(&k)) {
 		if (old)
 			old->stale = true;
 		return strv_has(l->s->links.leftovers, name)
@@ -224,8 +217,9 @@ static bool is_as_it_was(const struct look *l, int fd, const struct link *k)
 {
 	struct stat st;
 
-	return !(l->doubt & DOUBT_FORGET) && k->kind == LINK_SYMLINK && !k->followed &&
-	       fstatat(fd, k->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == k->inode &&
+	return !(l->doubt & DOUBT_FORGET) && !l->stores_anew && k->kind == LINK_SYMLINK &&
+	       !k->followed && fstatat(fd, k->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_ino == k->inode &&
 	       (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec == k->ctime_nsec;
 }
 

@@ -123,10 +123,9 @@ static int doubt_dir(struct observer *o, struct dir *d, const char *dir, const c
 		d->doubt.all = true;
 		return 1;
 	}
-	r = d->version ? 0 : name_is_version_dir(name);
-	if (r > 0)
+	if (!d->version && name_is_version_dir(name))
 		r = dirs_doubt_version(o, d->store, name);
-	else if (r == 0)
+	else
 		r = entries_add(&d->doubt, name);
 	return r < 0 ? r : 1;
 }
@@ -371,7 +370,7 @@ int observe(struct observer *o, const struct config *c, struct snapshot *ret)
 			.doubt = o->doubt | (o->watch ? 0 : DOUBT_ALL),
 		};
 
-		o->doubt |= DOUBT_ALL; /* until this look has succeeded */
+		o->doubt |= DOUBT_ALL | DOUBT_FORGET; /* until this look has succeeded */
 		r = look_once(&l);
 		if (r < 0)
 			return r;
