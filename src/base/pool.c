@@ -17,7 +17,7 @@ struct pool_block {
 static bool add_block(struct pool *p, size_t size)
 {
 	size_t room = MAX(size, MAX(BLOCK_MIN, MIN(p->total, BLOCK_MAX)));
-	struct pool_block *b = calloc(1, sizeof(*b) + room);
+	struct pool_block *b = malloc(sizeof(*b) + room);
 
 	if (!b)
 		return false;
@@ -29,29 +29,51 @@ static bool add_block(struct pool *p, size_t size)
 	return true;
 }
 
-void *pool_new(struct pool *p, size_t size)
+static size_t round_up(size_t size)
 {
 	const size_t grain = sizeof(max_align_t);
-	char *end;
 
-	if (size >= SIZE_MAX / 4)
+	return (size + grain - 1) / grain * grain;
+}
+
+static char *end_of(const struct pool *p)
+{
+	return (char *)p->last->data + p->last->room;
+}
+
+void *pool_room(struct pool *p, size_t n, size_t size)
+{
+	size_t all;
+
+	if (__builtin_mul_overflow(n, size, &all) || all >= SIZE_MAX / 4)
 		return NULL;
-	size = (size + grain - 1) / grain * grain;
-	if (size > p->left && !add_block(p, size))
+	all = round_up(all);
+	if ((all > p->left || !p->last) && !add_block(p, all))
 		return NULL;
-	end = (char *)p->last->data + p->last->room;
-	p->left -= size;
-	return end - p->left - size;
+	p->left -= all;
+	return end_of(p) - p->left - all;
+}
+
+void pool_keep(struct pool *p, const void *room, size_t n, size_t size)
+{
+	p->left = (size_t)(end_of(p) - (const char *)room) - round_up(n * size);
+}
+
+void *pool_new(struct pool *p, size_t size)
+{
+	void *made = pool_room(p, 1, size);
+
+	return made ? memset(made, 0, size) : NULL;
 }
 
 char *pool_join(struct pool *p, const char *a, const char *b)
 {
 	size_t n = strlen(a), m = strlen(b);
-	char *text = pool_new(p, n + m + 1);
+	char *text = pool_room(p, n + m + 1, 1);
 
 	if (text) {
 		memcpy(text, a, n);
-		memcpy(text + n, b, m);
+		memcpy(text + n, b, m + 1);
 	}
 	return text;
 }

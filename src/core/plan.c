@@ -87,7 +87,7 @@ static int act(struct planner *pl)
 	struct plan *p = pl->p;
 	size_t i = 0;
 
-	p->links = pool_new(&p->memory, (links->n + pl->n_claims + 1) * sizeof(*p->links));
+	p->links = pool_room(&p->memory, links->n + pl->n_claims, sizeof(*p->links));
 	if (!p->links)
 		return -ENOMEM;
 	for (size_t j = 0; j < pl->n_claims; j++) {
@@ -101,6 +101,7 @@ static int act(struct planner *pl)
 	}
 	while (i < links->n)
 		p->links[p->n_links++] = act_on_entry(pl, &links->items[i++]);
+	pool_keep(&p->memory, p->links, p->n_links, sizeof(*p->links));
 	return 0;
 }
 
@@ -208,7 +209,7 @@ static int find_findings(struct planner *pl)
 
 	/* An entry is untrusted, or not: and a link that leads to no store, or one of several. A
 	 * plugin is kept, or not. */
-	p->findings = pool_new(&p->memory, most * sizeof(*p->findings));
+	p->findings = pool_room(&p->memory, most, sizeof(*p->findings));
 	if (!p->findings)
 		return -ENOMEM;
 	find_untrusted(pl);
@@ -217,6 +218,7 @@ static int find_findings(struct planner *pl)
 		find_duplicates(pl, &pl->groups[i]);
 		find_unversioned(pl, &pl->groups[i]);
 	}
+	pool_keep(&p->memory, p->findings, p->n_findings, sizeof(*p->findings));
 	return r;
 }
 
@@ -259,15 +261,19 @@ static int find_missed(struct planner *pl)
 	struct plan *p = pl->p;
 	size_t n = 0;
 
-	p->missed = pool_new(&p->memory, (pl->n_groups + pl->c->n_plugins + 1) * sizeof(char *));
+	p->missed = pool_room(&p->memory, pl->n_groups + pl->c->n_plugins + 1, sizeof(char *));
 	if (!p->missed)
 		return -ENOMEM;
 	for (size_t i = 0; i < pl->n_groups; i++)
 		if (is_missed(pl, &pl->groups[i]))
 			p->missed[n++] = (char *)(uintptr_t)pl->groups[i].key;
+	p->missed[n] = NULL;
 	for (size_t i = 0; i < pl->c->n_plugins; i++)
-		if (is_said_and_missed(pl, &pl->c->plugins[i]))
+		if (is_said_and_missed(pl, &pl->c->plugins[i])) {
 			p->missed[n++] = pl->c->plugins[i].key;
+			p->missed[n] = NULL;
+		}
+	pool_keep(&p->memory, p->missed, n + 1, sizeof(char *));
 	strv_sort(p->missed);
 	return 0;
 }

@@ -21,7 +21,7 @@ static bool was_chosen(const struct group *g, const char *link)
 static const struct link *link_of(const struct group *g, const char *name)
 {
 	for (size_t i = 0; i < g->n_links; i++)
-		if (strcmp(g->links[i]->name, name) == 0)
+		if (str_eq(g->links[i]->name, name))
 			return g->links[i];
 	return NULL;
 }
@@ -29,7 +29,7 @@ static const struct link *link_of(const struct group *g, const char *name)
 static const struct wish *wish_of(const struct group *g, const char *name)
 {
 	for (size_t i = 0; i < g->n_wishes; i++)
-		if (strcmp(g->wishes[i].name, name) == 0)
+		if (str_eq(g->wishes[i].name, name))
 			return &g->wishes[i];
 	return NULL;
 }
@@ -311,11 +311,13 @@ static void remember_links(const struct planner *pl, const struct group *g, bool
 {
 	for (size_t i = 0; i < g->n_links; i++) {
 		const struct link *l = g->links[i];
-		bool chosen = was_chosen(g, l->name);
-		bool stays = pl->p->not_known && !planner_is_untrusted(pl, g, l);
+		bool chosen, stays;
 
-		if (wish_of(g, l->name) ||
-		    (!stays && (!park || (chosen && (g->n == 0 || g->n_wishes > 0)))))
+		if (wish_of(g, l->name))
+			continue;
+		chosen = was_chosen(g, l->name);
+		stays = pl->p->not_known && !planner_is_untrusted(pl, g, l);
+		if (!stays && (!park || (chosen && (g->n == 0 || g->n_wishes > 0))))
 			continue;
 		remember(pl, g, l->name,
 			 (chosen ? REMEMBERED_CHOSEN : 0U) | (stays ? 0U : REMEMBERED_PARKED));
@@ -395,7 +397,7 @@ static int make_names(struct planner *pl)
 		p->names.n = pl->s->names.n;
 		return 0;
 	}
-	p->names.items = pool_new(&p->memory, (most + 1) * sizeof(*p->names.items));
+	p->names.items = pool_room(&p->memory, most, sizeof(*p->names.items));
 	if (!p->names.items)
 		return -ENOMEM;
 	for (size_t i = 0; i < pl->n_groups; i++)
@@ -403,6 +405,7 @@ static int make_names(struct planner *pl)
 			remember_held(pl, &pl->groups[i]);
 		else
 			remember_group(pl, &pl->groups[i]);
+	pool_keep(&p->memory, p->names.items, p->names.n, sizeof(*p->names.items));
 	p->names_changed = !pl->s->names.error && !same_names(&pl->s->names, &p->names);
 	return 0;
 }

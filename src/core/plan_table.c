@@ -121,18 +121,13 @@ static int judge_files(struct planner *pl, struct lists *ret)
 	return 0;
 }
 
-static bool is_key(const char *key, const char *wanted)
-{
-	return key == wanted || strcmp(key, wanted) == 0;
-}
-
 /* Merges the three sorted lists: candidates, links of ours, remembered names. */
 static int make_groups(struct planner *pl, const struct lists *lists)
 {
 	const struct remembered_names *names = &pl->s->names;
 	size_t k = 0, l = 0, m = 0, most = lists->n_files + lists->n_links + names->n;
 
-	pl->groups = pool_new(&pl->p->memory, (most + 1) * sizeof(*pl->groups));
+	pl->groups = pool_room(&pl->p->memory, most, sizeof(*pl->groups));
 	if (!pl->groups)
 		return -ENOMEM;
 	while (k < lists->n_files || l < lists->n_links || m < names->n) {
@@ -143,22 +138,24 @@ static int make_groups(struct planner *pl, const struct lists *lists)
 			m < names->n ? names->items[m].key : NULL,
 		};
 
+		*g = (struct group){0};
 		for (size_t i = 0; i < ELEMENTSOF(keys); i++)
 			if (keys[i] && (!g->key || strcmp(keys[i], g->key) < 0))
 				g->key = keys[i];
 		g->files = lists->files + k;
-		while (k < lists->n_files && is_key(lists->files[k]->name.key, g->key))
+		while (k < lists->n_files && str_eq(lists->files[k]->name.key, g->key))
 			k++;
 		g->n = (size_t)(lists->files + k - g->files);
 		g->links = lists->links + l;
-		while (l < lists->n_links && is_key(lists->links[l]->key, g->key))
+		while (l < lists->n_links && str_eq(lists->links[l]->key, g->key))
 			planner_entry(pl, lists->links[l++])->own = g;
 		g->n_links = (size_t)(lists->links + l - g->links);
 		g->names = names->items + m;
-		while (m < names->n && is_key(names->items[m].key, g->key))
+		while (m < names->n && str_eq(names->items[m].key, g->key))
 			m++;
 		g->n_names = (size_t)(names->items + m - g->names);
 	}
+	pool_keep(&pl->p->memory, pl->groups, pl->n_groups, sizeof(*pl->groups));
 	return 0;
 }
 
@@ -167,7 +164,7 @@ const struct group *planner_find_group(const struct planner *pl, const char *key
 	size_t at = str_lower_bound(pl->groups, pl->n_groups, sizeof(*pl->groups),
 				    offsetof(struct group, key), key);
 
-	return at < pl->n_groups && is_key(pl->groups[at].key, key) ? &pl->groups[at] : NULL;
+	return at < pl->n_groups && str_eq(pl->groups[at].key, key) ? &pl->groups[at] : NULL;
 }
 
 /* ---- who wins ---- */

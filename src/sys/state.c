@@ -254,9 +254,9 @@ int state_write_names(const struct root *r, const struct remembered_names *n, en
 	for (size_t i = 0; i < n->n; i++) {
 		const struct remembered *m = &n->items[i];
 
-		buf_printf(&b, "%s\t%s%s", m->key,
-			   m->flags & REMEMBERED_CHOSEN ? "chosen" : "found",
-			   m->flags & REMEMBERED_PARKED ? ",parked" : "");
+		buf_add(&b, m->key);
+		buf_add(&b, m->flags & REMEMBERED_CHOSEN ? "\tchosen" : "\tfound");
+		buf_add(&b, m->flags & REMEMBERED_PARKED ? ",parked" : "");
 		if (m->file)
 			buf_printf(&b, FILE_FLAG "%s:%s", m->file_for, m->file);
 		buf_add(&b, "\t");
