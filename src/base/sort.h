@@ -6,8 +6,6 @@
 
 #include "base/macro.h"
 
-typedef int (*sort_compare_fn)(const void *a, const void *b, void *userdata);
-
-/* As qsort_r(3), but runs that are in order are found and merged. Equal items keep their order,
- * unless there is no memory. */
-void sort_nearly(void *items, size_t n, size_t size, sort_compare_fn compare, void *userdata);
+/* As qsort_r(3). No two items may compare as equal, if their order matters. */
+void sort_nearly(void *items, size_t n, size_t size,
+		 int (*compare)(const void *a, const void *b, void *userdata), void *userdata);

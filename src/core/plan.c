@@ -360,3 +360,9 @@ size_t plan_changes(const struct plan *p)
 		     p->links[i].action == LINK_REMOVE;
 	return n;
 }
+
+bool plan_is_idle(const struct plan *p, const struct snapshot *s)
+{
+	return plan_changes(p) == 0 && !p->names_changed && strv_len(s->links.leftovers) == 0 &&
+	       !s->links.services_missing;
+}

@@ -142,6 +142,8 @@ int plan_make(const struct config *c, const struct snapshot *s, struct plan *ret
 	_must_check_ _nonnull_all_;
 /* Number of link changes in it, the directory's included. */
 size_t plan_changes(const struct plan *p) _nonnull_all_;
+/* Would applying it change nothing at all, nor record anything? */
+bool plan_is_idle(const struct plan *p, const struct snapshot *s) _nonnull_all_;
 /* Is there a finding of that code? */
 bool plan_found(const struct plan *p, enum finding_code code) _nonnull_all_;
 /* A hash over all that the plan was made from: equal worlds, equal fingerprints. 0 or -ENOMEM. */

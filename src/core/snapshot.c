@@ -123,14 +123,8 @@ int remembered_names_add(struct remembered_names *r, const struct remembered *it
 {
 	size_t at = r->n;
 
-	if ((r->n & (r->n - 1)) == 0) { /* room doubles at powers of two */
-		struct remembered *grown =
-			reallocarray(r->items, MAX(r->n * 2, 1U), sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		r->items = grown;
-	}
+	if (GROW(r->items, r->n) < 0)
+		return -ENOMEM;
 	for (; at > 0 && compare_remembered(&r->items[at - 1], item) > 0; at--)
 		r->items[at] = r->items[at - 1];
 	r->items[at] = *item;

@@ -300,6 +300,8 @@ struct unit_facts {
 };
 
 struct snapshot {
+	/* Another number whenever a look may have found another fact than the one before. */
+	uint64_t state;
 	/* A package manager is at work, and who looked waits for it (rule 17): the caller's word.
 	 */
 	bool held;

@@ -142,12 +142,9 @@ static int remove_link(const struct applier *a, const struct plan_link *p)
 
 static int add_change(struct applier *a, const struct plan_link *p, int result)
 {
-	struct change *grown = reallocarray(a->out.changes, a->out.n_changes + 1, sizeof(*grown));
-
-	if (!grown)
+	if (GROW(a->out.changes, a->out.n_changes) < 0)
 		return -ENOMEM;
-	a->out.changes = grown;
-	grown[a->out.n_changes++] = (struct change){
+	a->out.changes[a->out.n_changes++] = (struct change){
 		.action = p->action,
 		.result = result >= 0                              ? CHANGE_DONE
 			  : result == -ESTALE || result == -EEXIST ? CHANGE_MOVED
@@ -316,6 +313,7 @@ static void write_names(struct applier *a, const struct plan *p)
 	int r = p->names_changed ? state_write_names(a->root, &p->names, FS_WRITE_DURABLE) : 0;
 
 	a->out.names_error = r < 0 ? -r : 0;
+	a->out.names_written = p->names_changed && r >= 0;
 }
 
 static bool takes_away(const struct plan *p)
@@ -333,9 +331,7 @@ int apply(const struct root *r, const struct config *c, const struct snapshot *s
 	bool names_first = takes_away(p);
 	int k = 0;
 
-	if (p->directory == PLAN_DIRECTORY_LEFT ||
-	    (plan_changes(p) == 0 && !p->names_changed && strv_len(s->links.leftovers) == 0 &&
-	     !s->links.services_missing)) {
+	if (p->directory == PLAN_DIRECTORY_LEFT || plan_is_idle(p, s)) {
 		*ret = a.out;
 		return 0;
 	}
