@@ -271,7 +271,7 @@ class Container:
         )
         try:
             kit.wait_until(self._find_leader, 30, "a leader of the container")
-            kit.wait_until(self._is_up, 60, "the container's boot", step=0.05)
+            kit.wait_until(self._is_up, 60, "the container's boot")
         except AssertionError as error:
             self.boot_log.seek(0)
             raise CannotBoot(f"{error}: {self.boot_log.read()[-500:].decode(errors='replace')}") from None
@@ -441,7 +441,7 @@ class Container:
             if now != before or state not in ("inactive", "failed"):
                 since, before = time.monotonic(), now
             assert time.monotonic() < end, f"no peace within {limit} s: {now}"
-            time.sleep(0.1)
+            time.sleep(0.3)
 
     def wait_daemon(self):
         kit.wait_until(lambda: self.is_active(DAEMON), 30, "the daemon's start")
