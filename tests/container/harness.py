@@ -101,6 +101,20 @@ def image_tar(options=None):
     return tar
 
 
+def image_base(options=None):
+    """The same, unpacked beside it: nobody ever writes there, so that all share it."""
+    tar = image_tar(options)
+    base = tar.with_suffix("")
+    with open(tar.with_name(f".{base.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not base.exists():
+            temporary = Path(tempfile.mkdtemp(prefix=".unpacked-", dir=tar.parent))
+            temporary.chmod(0o755)
+            _sh("tar", "-C", str(temporary), "-xf", str(tar))
+            temporary.rename(base)
+    return base
+
+
 def _make_tar(options, tar):
     temporary = tar.with_name(f".{os.getpid()}.{tar.name}")
     for _ in range(2):  # a mirror may have a bad moment
@@ -123,14 +137,13 @@ class Image:
             raise CannotBoot("not root")
         if not Path("/proc/self/mountinfo").exists() or not _cgroup_tops():
             raise CannotBoot("no /proc or no cgroup file system: a bare chroot?")
-        tar = image_tar(options)
+        self.base = image_base(options)
         self.work = Path(tempfile.mkdtemp(prefix="kit-boxes-", dir="/var/tmp"))
-        self.base = self.work / "base"
         self.top = self.work / "top"
         self.fast = self.work / "fast"
         self.mounted = False
         try:
-            for path in (self.base, self.top, self.fast):
+            for path in (self.top, self.fast):
                 path.mkdir()
             self.work.chmod(0o755)
             try:
@@ -138,7 +151,6 @@ class Image:
             except subprocess.CalledProcessError as error:
                 raise CannotBoot(f"no tmpfs can be mounted: {error.stderr.strip()}") from None
             self.mounted = True
-            _sh("tar", "-C", str(self.base), "-xf", str(tar))
             with Container(self, layers=[self.base]):
                 pass  # a bare image boots here: from now on a failure is a failure
             if install:
