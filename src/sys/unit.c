@@ -35,8 +35,6 @@ static int open_once(uint64_t timeout_usec, struct unit_manager **ret)
 		return -ENOMEM;
 	m->timeout_usec = timeout_usec;
 	r = unit_bus_open(m);
-	if (r >= 0)
-		r = unit_bus_find_manager(m);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(m);

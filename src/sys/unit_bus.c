@@ -85,16 +85,13 @@ int unit_bus_call(struct unit_manager *m, const struct unit_call *c, sd_bus_mess
 	return r < 0 ? unit_bus_lost(r) : 0;
 }
 
-/* A direct connection leads to nobody else. */
-int unit_bus_find_manager(struct unit_manager *m)
+static int find_manager(struct unit_manager *m)
 {
 	_cleanup_message_ sd_bus_message *reply = NULL;
-	int r, owned = 0;
-
-	if (m->direct)
-		return 0;
-	r = sd_bus_call_method(m->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
-			       "org.freedesktop.DBus", "NameHasOwner", NULL, &reply, "s", MANAGER);
+	int owned = 0;
+	int r = sd_bus_call_method(m->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+				   "org.freedesktop.DBus", "NameHasOwner", NULL, &reply, "s",
+				   MANAGER);
 	if (r >= 0)
 		r = sd_bus_message_read_basic(reply, 'b', &owned);
 	if (r < 0)
@@ -122,7 +119,8 @@ int unit_bus_open(struct unit_manager *m)
 	}
 	if (r >= 0)
 		r = sd_bus_set_method_call_timeout(m->bus, m->timeout_usec);
-	return MIN(r, 0);
+	/* A direct connection leads to nobody else. */
+	return r < 0 || m->direct ? MIN(r, 0) : find_manager(m);
 }
 
 /* Drop-ins append to a list, so our command may stand beside one of the unit's own (rule 19). */

@@ -40,10 +40,9 @@ struct unit_commands {
 #define UNIT_COMMANDS "a(sasbttttuii)"
 int unit_bus_read_commands(sd_bus_message *v, struct unit_commands *ret) _must_check_ _nonnull_all_;
 
-/* Connects m within its time limit. 0 or -errno; m is closed by its owner either way. */
+/* Connects m with the manager within its time limit. 0, -ENOTCONN (nobody owns its name now), or
+ * -errno; m is closed by its owner either way. */
 int unit_bus_open(struct unit_manager *m) _must_check_ _nonnull_all_;
-/* Does anybody own the manager's name? 0, -ENOTCONN (not now), -errno. */
-int unit_bus_find_manager(struct unit_manager *m) _must_check_ _nonnull_all_;
 
 /* CLOCK_MONOTONIC in so many microseconds. */
 uint64_t unit_bus_deadline(uint64_t usec);
