@@ -2,7 +2,6 @@
 #include "core/config.h"
 #include "base/str.h"
 #include "core/config_parse.h"
-#include "core/config_value.h"
 #include "core/name.h"
 
 #define SECTION_MAIN "Plugind"
@@ -10,7 +9,9 @@
 
 /* Everything there is to say about a key. */
 struct item {
-	struct config_key key;
+	const char *section;
+	const char *key;
+	const char *fallback; /* as one would write it */
 	enum config_kind kind;
 	size_t offset;
 };
@@ -19,39 +20,34 @@ struct item {
 #define PLUGIN(member) offsetof(struct config_plugin, member)
 
 static const struct item items[] = {
-	{{SECTION_MAIN, "Store", "/usr/lib/vsmtp"}, CONFIG_PATHS, MAIN(stores)},
-	{{SECTION_MAIN, "Links", "/etc/vsmtp/plugins"}, CONFIG_PATH, MAIN(links)},
-	{{SECTION_MAIN, "Program", "/usr/sbin/vsmtp"}, CONFIG_PATH, MAIN(program)},
-	{{SECTION_MAIN, "Version", ""}, CONFIG_VERSION, MAIN(version)},
-	{{SECTION_MAIN, "Unit", "vsmtp.service"}, CONFIG_UNITS, MAIN(units)},
-	{{SECTION_MAIN, "Action", "auto"}, CONFIG_ACTION, MAIN(action)},
-	{{SECTION_MAIN, "LinkName", ""}, CONFIG_LINK_NAME, MAIN(link_name)},
-	{{SECTION_MAIN, "Unversioned", "link"}, CONFIG_UNVERSIONED, MAIN(unversioned)},
-	{{SECTION_MAIN, "SettleSec", "100ms"}, CONFIG_SPAN, MAIN(settle_usec)},
-	{{SECTION_MAIN, "SettleMaxSec", "2s"}, CONFIG_SPAN, MAIN(settle_max_usec)},
-	{{SECTION_MAIN, "HoldMaxSec", "30min"}, CONFIG_SPAN, MAIN(hold_max_usec)},
-	{{SECTION_MAIN, "RequireRootOwned", "yes"}, CONFIG_BOOL, MAIN(require_root_owned)},
-	{{SECTION_PLUGIN, "Enabled", "yes"}, CONFIG_SAID, PLUGIN(enabled)},
-	{{SECTION_PLUGIN, "LinkName", ""}, CONFIG_LINK_NAME, PLUGIN(link_name)},
-	{{SECTION_PLUGIN, "Version", ""}, CONFIG_VERSION, PLUGIN(version)},
+	{SECTION_MAIN, "Store", "/usr/lib/vsmtp", CONFIG_PATHS, MAIN(stores)},
+	{SECTION_MAIN, "Links", "/etc/vsmtp/plugins", CONFIG_PATH, MAIN(links)},
+	{SECTION_MAIN, "Program", "/usr/sbin/vsmtp", CONFIG_PATH, MAIN(program)},
+	{SECTION_MAIN, "Version", "", CONFIG_VERSION, MAIN(version)},
+	{SECTION_MAIN, "Unit", "vsmtp.service", CONFIG_UNITS, MAIN(units)},
+	{SECTION_MAIN, "Action", "auto", CONFIG_ACTION, MAIN(action)},
+	{SECTION_MAIN, "LinkName", "", CONFIG_LINK_NAME, MAIN(link_name)},
+	{SECTION_MAIN, "Unversioned", "link", CONFIG_UNVERSIONED, MAIN(unversioned)},
+	{SECTION_MAIN, "SettleSec", "100ms", CONFIG_SPAN, MAIN(settle_usec)},
+	{SECTION_MAIN, "SettleMaxSec", "2s", CONFIG_SPAN, MAIN(settle_max_usec)},
+	{SECTION_MAIN, "HoldMaxSec", "30min", CONFIG_SPAN, MAIN(hold_max_usec)},
+	{SECTION_MAIN, "RequireRootOwned", "yes", CONFIG_BOOL, MAIN(require_root_owned)},
+	{SECTION_PLUGIN, "Enabled", "yes", CONFIG_SAID, PLUGIN(enabled)},
+	{SECTION_PLUGIN, "LinkName", "", CONFIG_LINK_NAME, PLUGIN(link_name)},
+	{SECTION_PLUGIN, "Version", "", CONFIG_VERSION, PLUGIN(version)},
 };
-
-const struct config_key *config_key_at(size_t i)
-{
-	return i < ELEMENTSOF(items) ? &items[i].key : NULL;
-}
 
 static const struct item *find_item(const char *section, const char *key)
 {
 	for (size_t i = 0; i < ELEMENTSOF(items); i++)
-		if (str_eq(items[i].key.section, section) && str_eq(items[i].key.key, key))
+		if (str_eq(items[i].section, section) && str_eq(items[i].key, key))
 			return &items[i];
 	return NULL;
 }
 
 static bool is_main(const struct item *item)
 {
-	return str_eq(item->key.section, SECTION_MAIN);
+	return str_eq(item->section, SECTION_MAIN);
 }
 
 static bool is_list(const struct item *item)
@@ -156,8 +152,7 @@ static int reset(const struct item *item, void *owner, const char *plugin)
 		strv_free(TAKE_PTR(*list));
 		return 0;
 	}
-	return config_value_parse(item->kind, is_main(item) ? item->key.fallback : "", plugin,
-				  field);
+	return config_value_parse(item->kind, is_main(item) ? item->fallback : "", plugin, field);
 }
 
 int config_init(struct config *ret)
@@ -183,7 +178,7 @@ int config_finish(struct config *c)
 		int r = 0;
 
 		if (list && !*list)
-			r = config_value_parse(items[i].kind, items[i].key.fallback, NULL, list);
+			r = config_value_parse(items[i].kind, items[i].fallback, NULL, list);
 		if (r < 0)
 			return r;
 	}
@@ -280,7 +275,7 @@ static int assign_list(struct reader *r, const struct config_line *line, const s
 			q = strv_add(&bad, words[i]);
 	}
 	if (q >= 0 && bad)
-		q = list_in_force(*list, item->key.fallback, &used);
+		q = list_in_force(*list, item->fallback, &used);
 	for (size_t i = 0; q >= 0 && bad && bad[i]; i++)
 		q = say(r, line, CONFIG_BAD_VALUE, bad[i], used);
 	return q;
@@ -308,8 +303,7 @@ static int assign(struct reader *r, const struct config_line *line)
 	q = reset(item, owner, name);
 	if (q < 0)
 		return q;
-	return say(r, line, CONFIG_BAD_VALUE, line->value,
-		   *item->key.fallback ? item->key.fallback : NULL);
+	return say(r, line, CONFIG_BAD_VALUE, line->value, *item->fallback ? item->fallback : NULL);
 }
 
 /* What follows `Plugin` in the section's name without blanks around it, or NULL. 0 or -ENOMEM. */

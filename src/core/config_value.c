@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "core/config_value.h"
 #include "base/str.h"
-#include "core/config.h"
+#include "core/config_parse.h"
 #include "core/name.h"
 #include "core/version.h"
 
@@ -20,11 +19,6 @@ static const char *const unversioned_names[UNVERSIONED_MAX] = {
 	[UNVERSIONED_LINK] = "link",
 	[UNVERSIONED_SKIP] = "skip",
 };
-
-const char *action_to_string(enum action a)
-{
-	return (size_t)a < ELEMENTSOF(action_names) ? action_names[a] : NULL;
-}
 
 const char *unversioned_to_string(enum unversioned u)
 {

@@ -145,8 +145,7 @@ static int child_follow(struct child *c, struct buf *text, size_t max, uint64_t 
 
 		if (gone >= timeout_usec)
 			return -ETIMEDOUT;
-		left.tv_sec = (time_t)MIN((timeout_usec - gone) / USEC_PER_SEC, 86400ULL);
-		left.tv_nsec = (long)((timeout_usec - gone) % USEC_PER_SEC * NSEC_PER_USEC);
+		left = clock_timespec(timeout_usec - gone);
 		r = ppoll(fds, ELEMENTSOF(fds), &left, NULL);
 		if (r < 0 && errno != EINTR)
 			return -errno;

@@ -12,36 +12,36 @@
 /* Longer keys are cut and told apart by their hash: a file name has 255 bytes. */
 #define KEY_LENGTH_MAX 200
 
-/* In order of weight, each followed by its drop-ins. None that a daemon may write: a Program= there
- * would be run by the privileged start hook. */
-static const char *const directories[] = {
-	"/etc/vsmtp-plugind",
-	"/etc/vsmtp-plugind/plugind.conf.d",
-	"/usr/lib/vsmtp-plugind",
-	"/usr/lib/vsmtp-plugind/plugind.conf.d",
-};
+#define ETC "/etc/vsmtp-plugind"
+#define LIB "/usr/lib/vsmtp-plugind"
 
-#define MAIN_FILE "plugind.conf"
+/* In order of weight. None that a daemon may write: a Program= there would be run by the privileged
+ * start hook. */
+static const char *const main_files[] = {ETC "/plugind.conf", LIB "/plugind.conf"};
+static const char *const directories[] = {ETC "/plugind.conf.d", LIB "/plugind.conf.d"};
+
+static const char *base_name(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
 
 int conf_visit(const struct root *r, fs_visit_fn visit, void *userdata)
 {
-	for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
-		_cleanup_(walk_done) struct walk w = WALK_INIT;
-		_cleanup_free_ char *file = NULL;
-		bool drop_ins = str_ends(directories[i], ".d");
-		int k;
+	int k = 0;
 
-		/* Of the directory itself only plugind.conf matters; the run directory holds our
-		 * own files too. */
-		if (asprintf(&file, "%s%s", directories[i], drop_ins ? "" : "/" MAIN_FILE) < 0)
-			return -ENOMEM;
-		k = fs_walk(r, file, 0, visit, userdata, &w);
-		if (k >= 0 && drop_ins && w.error == 0 && S_ISDIR(w.st.st_mode))
-			k = visit(userdata, w.fd, directories[i], NULL, true);
-		if (k < 0)
-			return k;
+	for (size_t i = 0; k >= 0 && i < ELEMENTSOF(main_files); i++) {
+		_cleanup_(walk_done) struct walk w = WALK_INIT;
+
+		k = fs_walk(r, main_files[i], 0, visit, userdata, &w);
 	}
-	return 0;
+	for (size_t i = 0; k >= 0 && i < ELEMENTSOF(directories); i++) {
+		_cleanup_(walk_done) struct walk w = WALK_INIT;
+
+		k = fs_walk(r, directories[i], 0, visit, userdata, &w);
+		if (k >= 0 && w.error == 0 && S_ISDIR(w.st.st_mode))
+			k = visit(userdata, w.fd, directories[i], NULL, true);
+	}
+	return MIN(k, 0);
 }
 
 /* Where everything that is read goes. */
@@ -71,12 +71,17 @@ static bool leads_nowhere(int error)
 
 /* A symlink to /dev/null says "nothing here, and I mean it". Its text decides as well, since the
  * tree of an image need not have that device. 1, 0; -ENOENT: there is no such entry; -errno. */
-static int is_mask(const struct root *r, const char *dir, const char *file)
+static int is_mask(const struct root *r, const char *path)
 {
-	_cleanup_close_ int dir_fd = root_open_path(r, dir, O_PATH | O_DIRECTORY);
-	_cleanup_free_ char *text = NULL, *target = NULL;
-	int q = dir_fd < 0 ? dir_fd : fs_readlink(dir_fd, file, &text);
+	_cleanup_free_ char *dir = strndup(path, (size_t)(base_name(path) - path)), *text = NULL,
+			    *target = NULL;
+	_cleanup_close_ int dir_fd = -EBADF;
+	int q;
 
+	if (!dir)
+		return -ENOMEM;
+	dir_fd = root_open_path(r, dir, O_PATH | O_DIRECTORY);
+	q = dir_fd < 0 ? dir_fd : fs_readlink(dir_fd, base_name(path), &text);
 	if (q == -EINVAL) /* no symlink */
 		return 0;
 	if (q >= 0)
@@ -92,24 +97,19 @@ static bool is_null_device(const struct walk *w)
 }
 
 /* One file. 1: it had its say (or is masked); 0: there is none, or it was passed over; -errno. */
-static int load_file(struct loading *l, const char *dir, const char *file)
+static int load_file(struct loading *l, const char *path)
 {
 	_cleanup_(walk_done) struct walk w = WALK_INIT;
-	_cleanup_free_ char *path = NULL, *text = NULL;
+	_cleanup_free_ char *text = NULL;
 	size_t len;
-	int r;
+	int r = fs_walk(l->root, path, 0, NULL, NULL, &w);
 
-	if (asprintf(&path, "%s/%s", dir, file) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	r = fs_walk(l->root, path, 0, NULL, NULL, &w);
 	if (r < 0)
 		return r;
 	if (is_null_device(&w))
 		return 1;
 	if (w.error != 0 || !S_ISREG(w.st.st_mode)) {
-		r = is_mask(l->root, dir, file);
+		r = is_mask(l->root, path);
 		if (r > 0 || fs_is_fatal(r))
 			return r;
 		/* Gone since it was listed, or never there: nothing to say. */
@@ -132,55 +132,22 @@ static int load_file(struct loading *l, const char *dir, const char *file)
 	return r < 0 ? r : 1;
 }
 
-static int load_main(struct loading *l)
+/* Adds the path of a drop-in, if no earlier directory has one of that name. */
+static int add_drop_in(char ***paths, const char *dir, const char *file)
 {
-	int r = 0;
+	_cleanup_free_ char *path = NULL;
 
-	for (size_t i = 0; r == 0 && i < ELEMENTSOF(directories); i += 2)
-		r = load_file(l, directories[i], MAIN_FILE);
-	return MIN(r, 0);
-}
-
-struct drop_in {
-	char *file;
-	const char *dir; /* in directories */
-};
-
-struct drop_ins {
-	struct drop_in *items;
-	size_t n;
-};
-
-static void drop_ins_done(struct drop_ins *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->items[i].file);
-	free(l->items);
-}
-
-static bool has_file(const struct drop_ins *l, const char *file)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (str_eq(l->items[i].file, file))
-			return true;
-	return false;
-}
-
-static int add_drop_in(struct drop_ins *l, const char *dir, const char *file)
-{
-	struct drop_in *grown = reallocarray(l->items, l->n + 1, sizeof(*grown));
-
-	if (!grown)
+	for (char **p = *paths; p && *p; p++)
+		if (str_eq(base_name(*p), file))
+			return 0;
+	if (asprintf(&path, "%s/%s", dir, file) < 0) {
+		path = NULL;
 		return -ENOMEM;
-	l->items = grown;
-	grown[l->n] = (struct drop_in){.file = strdup(file), .dir = dir};
-	if (!grown[l->n].file)
-		return -ENOMEM;
-	l->n++;
-	return 0;
+	}
+	return strv_add(paths, path);
 }
 
-static int list_directory(struct loading *l, const char *dir, struct drop_ins *list)
+static int list_directory(struct loading *l, const char *dir, char ***paths)
 {
 	_cleanup_(walk_done) struct walk w = WALK_INIT;
 	_cleanup_strv_ char **files = NULL;
@@ -204,28 +171,30 @@ static int list_directory(struct loading *l, const char *dir, struct drop_ins *l
 		return say(l, CONFIG_NOT_READ, dir, &w);
 	for (char **f = files; r >= 0 && f && *f; f++)
 		/* Hidden ones are work files of editors and package managers. */
-		if ((*f)[0] != '.' && str_ends(*f, DROP_IN_SUFFIX) && !has_file(list, *f))
-			r = add_drop_in(list, dir, *f);
+		if ((*f)[0] != '.' && str_ends(*f, DROP_IN_SUFFIX))
+			r = add_drop_in(paths, dir, *f);
 	return r;
 }
 
+/* By name alone, whatever the directory: names are unique by now. */
 static int compare_drop_ins(const void *a, const void *b)
 {
-	return strcmp(((const struct drop_in *)a)->file, ((const struct drop_in *)b)->file);
+	return strcmp(base_name(*(char *const *)a), base_name(*(char *const *)b));
 }
 
-static int load_drop_ins(struct loading *l)
+static int load_all(struct loading *l)
 {
-	_cleanup_(drop_ins_done) struct drop_ins list = {0};
+	_cleanup_strv_ char **drop_ins = NULL;
 	int r = 0;
 
-	for (size_t i = 1; r >= 0 && i < ELEMENTSOF(directories); i += 2)
-		r = list_directory(l, directories[i], &list);
-	/* By name alone, whatever the directory: names are unique by now. */
-	if (list.n > 0)
-		qsort(list.items, list.n, sizeof(*list.items), compare_drop_ins);
-	for (size_t i = 0; r >= 0 && i < list.n; i++)
-		r = load_file(l, list.items[i].dir, list.items[i].file);
+	for (size_t i = 0; r == 0 && i < ELEMENTSOF(main_files); i++)
+		r = load_file(l, main_files[i]);
+	for (size_t i = 0; r >= 0 && i < ELEMENTSOF(directories); i++)
+		r = list_directory(l, directories[i], &drop_ins);
+	if (drop_ins)
+		qsort(drop_ins, strv_len(drop_ins), sizeof(*drop_ins), compare_drop_ins);
+	for (char **d = drop_ins; r >= 0 && d && *d; d++)
+		r = load_file(l, *d);
 	return MIN(r, 0);
 }
 
@@ -236,9 +205,7 @@ int conf_load(const struct root *r, struct config *ret, struct config_remarks *r
 	int q = config_init(&c);
 
 	if (q >= 0)
-		q = load_main(&l);
-	if (q >= 0)
-		q = load_drop_ins(&l);
+		q = load_all(&l);
 	if (q >= 0)
 		q = config_finish(&c);
 	if (q < 0)
@@ -260,7 +227,7 @@ int conf_plugin_path(const char *name, char **ret)
 	if (!key)
 		return -ENOMEM;
 	len = strlen(key);
-	buf_printf(&b, "%s/zz-pluginctl-", directories[1]);
+	buf_printf(&b, "%s/zz-pluginctl-", directories[0]);
 	buf_add_len(&b, key, MIN(len, (size_t)KEY_LENGTH_MAX));
 	if (len > KEY_LENGTH_MAX)
 		buf_printf(&b, "-%016" PRIx64, str_hash(STR_HASH_INIT, key, len));
@@ -279,9 +246,9 @@ static int write_drop_in(const struct root *r, const char *path, const char *nam
 		text = NULL;
 		return -ENOMEM;
 	}
-	q = fs_mkdir(r, directories[0]);
+	q = fs_mkdir(r, ETC);
 	if (q >= 0)
-		q = fs_mkdir(r, directories[1]);
+		q = fs_mkdir(r, directories[0]);
 	return q < 0 ? q : fs_write(r, path, text, 0644, FS_WRITE_DURABLE);
 }
 
