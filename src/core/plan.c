@@ -215,7 +215,8 @@ static int find_findings(struct planner *pl)
 	find_untrusted(pl);
 	r = find_stores(pl);
 	for (size_t i = 0; r >= 0 && i < pl->n_groups; i++) {
-		find_duplicates(pl, &pl->groups[i]);
+		if (pl->groups[i].n_links > 1)
+			find_duplicates(pl, &pl->groups[i]);
 		find_unversioned(pl, &pl->groups[i]);
 	}
 	pool_keep(&p->memory, p->findings, p->n_findings, sizeof(*p->findings));

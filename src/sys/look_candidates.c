@@ -86,19 +86,19 @@ static int add_fresh(struct look *l, struct candidate *made)
 	return 0;
 }
 
-static int see_new(struct look *l, const struct dir *d, const struct facts_place *p)
+static int see_new(struct look *l, const struct dir *d, struct facts_place *p)
 {
 	_cleanup_(candidate_done) struct candidate k = {.store = d->store};
 	int r = name_parse(d->version, p->file, &k.name);
 
 	if (r <= 0)
 		return r;
+	p->path = k.path = strdup(p->path);
+	if (!k.path)
+		return -ENOMEM;
 	r = facts_look(p, FACTS_ANEW, &k.facts);
 	if (r <= 0) /* FACTS_GONE */
 		return r;
-	k.path = strdup(p->path);
-	if (!k.path)
-		return -ENOMEM;
 	k.file = k.path + strlen(k.path) - strlen(p->file);
 	r = note_linked(l, &k.facts);
 	return r < 0 ? r : add_fresh(l, &k);
@@ -128,6 +128,7 @@ int look_entry(struct look *l, const struct dir *d, int fd, const char *file, en
 	if (!k) {
 		r = see_new(l, d, &p);
 	} else {
+		p.path = k->path;
 		r = facts_look(&p, how, &k->facts);
 		k->stale = r == FACTS_GONE;
 		k->libraries_known = k->libraries_known && r == FACTS_SAME;
@@ -136,7 +137,7 @@ int look_entry(struct look *l, const struct dir *d, int fd, const char *file, en
 		if (r > 0)
 			r = note_linked(l, &k->facts);
 	}
-	return r < 0 ? r : note_changed(l, p.path);
+	return r < 0 ? r : note_changed(l, l->path.data);
 }
 
 int look_doubt_entries(struct look *l, const struct dir *d)

@@ -25,10 +25,12 @@ static int take_target(struct link *l, const struct file_facts *f)
 	l->target_device = f->signature.device;
 	l->target_inode = f->signature.inode;
 	l->target_ctime_nsec = f->signature.ctime_nsec;
-	return str_replace(&l->resolved, f->resolved) < 0 ||
-			       str_replace(&l->identity, f->identity) < 0
-		       ? -ENOMEM
-		       : 0;
+	if (l->resolved != l->target)
+		free(l->resolved);
+	l->resolved = str_eq(f->resolved, l->target) ? l->target : NULL;
+	if (!l->resolved && str_replace(&l->resolved, f->resolved) < 0)
+		return -ENOMEM;
+	return str_replace(&l->identity, f->identity);
 }
 
 /* Follows what leads to no candidate. */
@@ -73,6 +75,10 @@ static int read_text(const struct look *l, int dir_fd, struct link *k)
 		return 0;
 	if (r >= 0)
 		r = path_normalize(l->c->links, k->text, &k->target);
+	if (r >= 0 && strcmp(k->target, k->text) == 0) {
+		free(k->target);
+		k->target = k->text;
+	}
 	if (r >= 0)
 		r = plan_claim_link(l->c, k);
 	if (r < 0)
