@@ -45,6 +45,15 @@ struct candidate *look_find(const struct look *l, const char *path)
 	return k;
 }
 
+const char *look_path(struct look *l, const char *dir, const char *file)
+{
+	l->path.len = 0;
+	buf_add(&l->path, dir);
+	buf_add(&l->path, "/");
+	buf_add(&l->path, file);
+	return l->path.failed ? NULL : l->path.data;
+}
+
 static int note(uint64_t **list, size_t *n, uint64_t number)
 {
 	if (GROW(*list, *n) < 0)
@@ -117,13 +126,9 @@ int look_entry(struct look *l, const struct dir *d, int fd, const char *file, en
 	struct candidate *k;
 	int r;
 
-	l->path.len = 0;
-	buf_add(&l->path, d->path);
-	buf_add(&l->path, "/");
-	buf_add(&l->path, file);
-	if (l->path.failed)
+	p.path = look_path(l, d->path, file);
+	if (!p.path)
 		return -ENOMEM;
-	p.path = l->path.data;
 	k = find(l, d->store, p.path);
 	if (!k) {
 		r = see_new(l, d, &p);
@@ -146,10 +151,7 @@ int look_doubt_entries(struct look *l, const struct dir *d)
 	size_t i;
 	int r = 0;
 
-	l->path.len = 0;
-	buf_add(&l->path, d->path);
-	buf_add(&l->path, "/");
-	if (l->path.failed)
+	if (!look_path(l, d->path, ""))
 		return -ENOMEM;
 	if (k) {
 		k->stale = true;

@@ -54,13 +54,9 @@ static int follow(struct look *l, int dir_fd, struct link *k)
 		if (fd == -ENOENT)
 			return 0;
 	}
-	l->path.len = 0;
-	buf_add(&l->path, l->c->links);
-	buf_add(&l->path, "/");
-	buf_add(&l->path, k->name);
-	if (l->path.failed)
+	p.path = look_path(l, l->c->links, k->name);
+	if (!p.path)
 		return -ENOMEM;
-	p.path = l->path.data;
 	k->followed = true;
 	r = facts_look(&p, FACTS_ANEW, &f);
 	return r <= 0 ? r : take_target(k, &f);
@@ -304,10 +300,9 @@ static int look_directory(struct look *l)
 	int r;
 
 	l->moved = true;
-	if (watch)
-		watch_begin(watch, WATCH_LINKS);
-	r = fs_walk(l->o->root, l->c->links, WALK_NOFOLLOW_LAST | WALK_OWN_WAY | l->flags,
-		    watch ? watch_visit : NULL, watch, &w);
+	watch_begin(watch, WATCH_LINKS);
+	r = watch_walk(watch, l->o->root, l->c->links, WALK_NOFOLLOW_LAST | WALK_OWN_WAY | l->flags,
+		       &w);
 	if (r >= 0)
 		r = state_of(l, &w, &links->state);
 	links->error = w.error;
@@ -329,13 +324,12 @@ static int look_directory(struct look *l)
 				  services_missing(l, w.fd);
 	if (links->state == LINKS_FINE) {
 		r = fs_judge(&w.st, w.resolved, 0, &links->trust);
-		if (r >= 0 && watch)
+		if (r >= 0)
 			r = watch_visit(watch, w.fd, l->c->links, NULL, true);
 	}
 	if (r < 0)
 		return r;
-	if (watch)
-		watch_end(watch, WATCH_LINKS);
+	watch_end(watch, WATCH_LINKS);
 	entries_clear(&l->o->links);
 	if (links->state == LINKS_FINE)
 		return look_entries(l, w.fd);
@@ -407,8 +401,7 @@ int look_links(struct look *l)
 		r = doubt_by_candidates(l);
 	if (r < 0)
 		return r;
-	if (o->links.all || (l->doubt & DOUBT_ALL) ||
-	    (o->watch && watch_is_blind(o->watch, WATCH_LINKS)))
+	if (o->links.all || (l->doubt & DOUBT_ALL) || watch_is_blind(o->watch, WATCH_LINKS))
 		return look_directory(l);
 	if (o->links.n == 0)
 		return 0;
