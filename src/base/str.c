@@ -117,18 +117,6 @@ int strv_copy(char ***ret, char *const *l)
 	return 0;
 }
 
-bool strv_eq(char *const *a, char *const *b)
-{
-	size_t n = strv_len(a);
-
-	if (n != strv_len(b))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(a[i], b[i]) != 0)
-			return false;
-	return true;
-}
-
 static int compare_strings(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

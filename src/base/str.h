@@ -36,7 +36,6 @@ int strv_add(char ***l, const char *s) _must_check_ _nonnull_all_;
 /* Splits at blanks and appends the words. 0 or -ENOMEM. */
 int strv_add_words(char ***l, const char *words) _must_check_ _nonnull_all_;
 int strv_copy(char ***ret, char *const *l) _must_check_ _nonnull_(1);
-bool strv_eq(char *const *a, char *const *b);
 void strv_sort(char **l);
 
 /* A growing, always terminated text. Zero-initialise; an allocation that fails is remembered, all

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/plan.h"
+
 #include "base/str.h"
 #include "core/planner.h"
 #include "core/version.h"
@@ -229,7 +231,8 @@ static int find_findings(struct planner *pl)
 	find_untrusted(pl);
 	r = find_stores(pl);
 	for (size_t i = 0; r >= 0 && i < pl->n_groups; i++) {
-		find_duplicates(pl, &pl->groups[i]);
+		if (pl->groups[i].n_links > 1)
+			find_duplicates(pl, &pl->groups[i]);
 		find_unversioned(pl, &pl->groups[i]);
 	}
 	pool_keep(&p->memory, p->findings, p->n_findings, sizeof(*p->findings));

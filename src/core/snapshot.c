@@ -58,7 +58,7 @@ void file_facts_done(struct file_facts *f)
 	strv_free(f->missing);
 	free(f->missing_question);
 	free(f->identity);
-	free(f->resolved);
+	free(f->led_to);
 	*f = (struct file_facts){0};
 }
 
@@ -94,10 +94,12 @@ void candidate_done(struct candidate *c)
 void link_done(struct link *l)
 {
 	free(l->name);
+	if (l->resolved != l->target)
+		free(l->resolved);
+	if (l->target != l->text)
+		free(l->target);
 	free(l->text);
-	free(l->target);
 	free(l->key);
-	free(l->resolved);
 	free(l->identity);
 	trust_facts_done(&l->trust);
 	*l = (struct link){0};

@@ -113,7 +113,10 @@ struct file_facts {
 	bool missing_unsure;    /* ... or the one who looked cannot see (rule 9) */
 	char *missing_question; /* why the loader could not be asked, or NULL */
 	char *identity;         /* see DESIGN: build-id and size, else inode, size, mtime */
-	char *resolved;         /* path after symlinks, as the server sees it, or NULL */
+	/* Path after symlinks, as the server sees it, or NULL: the one it was looked at under, which
+	 * is borrowed, or led_to. */
+	const char *resolved;
+	char *led_to;
 };
 
 void file_facts_done(struct file_facts *f);
@@ -212,7 +215,7 @@ struct link {
 	char *name;
 	enum link_kind kind;
 	char *text;           /* symlink text as it is, else NULL */
-	char *target;         /* the text made absolute and normalised, else NULL */
+	char *target;         /* the text made absolute and normalised, else NULL; may be text */
 	bool ours;            /* plan_claim_link(): it leads below a store */
 	char *key;            /* ... and names this plugin, or none (NULL) */
 	uint64_t target_hash; /* sys/look: of target */
@@ -221,7 +224,7 @@ struct link {
 	uint64_t inode;       /* of the entry itself */
 	int64_t ctime_nsec;   /* of the entry itself */
 	bool dangling;
-	char *resolved;         /* what it leads to after symlinks, NULL if dangling */
+	char *resolved;         /* what it leads to after symlinks, NULL if dangling; may be target */
 	char *identity;         /* of what it leads to, NULL if dangling */
 	uint64_t target_device; /* of what it leads to, 0 if dangling */
 	uint64_t target_inode;
