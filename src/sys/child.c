@@ -212,8 +212,7 @@ int child_ask(const char *const *argv, const char *const *envp, size_t max, uint
 		a.end = CHILD_NOT_RUN;
 		a.number = not_run;
 	} else {
-		/* One byte of room over the bound: an answer of just that length is none too long.
-		 */
+		/* A byte of room over the bound: an answer of just that length is not too long. */
 		r = child_follow(&c, &text, max + 1, timeout_usec);
 		r = child_end(&c, r, &a);
 		if (r < 0)
