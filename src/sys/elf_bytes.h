@@ -21,7 +21,7 @@ struct elf_facts;
 
 #define ELF_TEXT_MAX 4096U
 #define ELF_WINDOW_SIZE 4096U
-#define ELF_WINDOWS 8U
+#define ELF_WINDOWS 4U
 
 struct elf_window {
 	uint64_t start;

@@ -360,7 +360,7 @@ int unit_wait(struct unit_manager *m, int other, uint64_t deadline_usec)
 	int r = 0;
 
 	while (r == 0 && !m->news)
-		r = unit_bus_step_or(m->bus, other, deadline_usec);
+		r = unit_bus_step(m->bus, other, deadline_usec);
 	m->news = false;
 	return r == -ETIMEDOUT ? 0 : MIN(r, 0);
 }
@@ -397,7 +397,7 @@ int unit_await_job(struct unit_manager *m, uint64_t timeout_usec, char **ret_res
 	int r = 0;
 
 	while (r >= 0 && !m->job_result)
-		r = m->out_of_memory ? -ENOMEM : unit_bus_step(m->bus, deadline);
+		r = m->out_of_memory ? -ENOMEM : unit_bus_step(m->bus, -1, deadline);
 	if (r < 0)
 		return r;
 	free(TAKE_PTR(m->job));
