@@ -256,8 +256,10 @@ static int list_in_force(char *const *list, const char *fallback, char **ret)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	for (size_t i = 0; list && list[i]; i++)
-		buf_printf(&b, "%s%s", i > 0 ? " " : "", list[i]);
+	for (size_t i = 0; list && list[i]; i++) {
+		buf_add(&b, i > 0 ? " " : "");
+		buf_add(&b, list[i]);
+	}
 	if (!list)
 		buf_add(&b, fallback);
 	return buf_take(&b, ret);

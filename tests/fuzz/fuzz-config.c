@@ -55,14 +55,18 @@ static void check_remarks(const struct config_remarks *l, unsigned lines)
 static void print_list(struct buf *b, const char *key, char *const *list)
 {
 	buf_printf(b, "%s=", key);
-	for (; *list; list++)
-		buf_printf(b, " %s", *list);
+	for (; *list; list++) {
+		buf_add(b, " ");
+		buf_add(b, *list);
+	}
 	buf_add(b, "\n");
 }
 
 static void print_value(struct buf *b, const char *key, const char *value)
 {
-	buf_printf(b, "%s=%s\n", key, value ? value : "");
+	buf_printf(b, "%s=", key);
+	buf_add(b, value);
+	buf_add(b, "\n");
 }
 
 static void print(const struct config *c, struct buf *b)

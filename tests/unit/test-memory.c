@@ -159,7 +159,7 @@ static void test_rule_09_no_memory_is_no_configuration(void **state)
 static void test_rule_09_no_memory_is_no_record_of_names(void **state)
 {
 	UNUSED(state);
-	check_every_failure(read_names, 5);
+	check_every_failure(read_names, 2);
 }
 
 static void test_rule_09_no_memory_is_no_facts(void **state)
