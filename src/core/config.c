@@ -201,16 +201,19 @@ const struct config_plugin *config_find_plugin(const struct config *c, const cha
 }
 
 /* Finds or makes the entry of a NAME. 0 or -ENOMEM. */
-static int add_plugin(struct config *c, const char *name, size_t *ret)
+static int add_plugin(struct config *c, const char *name, struct config_plugin **ret)
 {
 	struct config_plugin p = {.enabled = -1}, *grown;
 	_cleanup_free_ char *key = name_key(name);
+	size_t i;
 
 	if (!key)
 		return -ENOMEM;
-	*ret = plugin_position(c, key);
-	if (config_find_plugin(c, key))
+	i = plugin_position(c, key);
+	if (i < c->n_plugins && str_eq(c->plugins[i].key, key)) {
+		*ret = &c->plugins[i];
 		return 0;
+	}
 	grown = reallocarray(c->plugins, c->n_plugins + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
@@ -219,9 +222,10 @@ static int add_plugin(struct config *c, const char *name, size_t *ret)
 	if (!p.name)
 		return -ENOMEM;
 	p.key = TAKE_PTR(key);
-	memmove(grown + *ret + 1, grown + *ret, (c->n_plugins - *ret) * sizeof(*grown));
-	grown[*ret] = p;
+	memmove(grown + i + 1, grown + i, (c->n_plugins - i) * sizeof(*grown));
+	grown[i] = p;
 	c->n_plugins++;
+	*ret = &grown[i];
 	return 0;
 }
 
@@ -232,8 +236,7 @@ struct reader {
 	struct config_remarks *remarks;
 	const char *section; /* as written; NULL before the first */
 	bool passing; /* the section is none that we know: said once, its lines are passed over */
-	bool in_plugin;
-	size_t plugin; /* in config->plugins */
+	struct config_plugin *plugin; /* the one that the section is about, or NULL */
 };
 
 static int say(struct reader *r, const struct config_line *line, enum config_problem problem,
@@ -283,11 +286,9 @@ static int assign_list(struct reader *r, const struct config_line *line, const s
 
 static int assign(struct reader *r, const struct config_line *line)
 {
-	const struct item *item =
-		find_item(r->in_plugin ? SECTION_PLUGIN : SECTION_MAIN, line->key);
-	struct config_plugin *plugin = r->in_plugin ? &r->config->plugins[r->plugin] : NULL;
-	void *owner = plugin ? (void *)plugin : (void *)r->config;
-	const char *name = plugin ? plugin->name : NULL;
+	const struct item *item = find_item(r->plugin ? SECTION_PLUGIN : SECTION_MAIN, line->key);
+	void *owner = r->plugin ? (void *)r->plugin : (void *)r->config;
+	const char *name = r->plugin ? r->plugin->name : NULL;
 	int q;
 
 	if (!item)
@@ -328,7 +329,7 @@ static int enter_section(struct reader *r, const struct config_line *line)
 	int q;
 
 	r->section = line->section;
-	r->in_plugin = false;
+	r->plugin = NULL;
 	r->passing = !str_eq(line->section, SECTION_MAIN);
 	if (line->problem != CONFIG_PROBLEM_MAX)
 		return say(r, line, line->problem, line->value, NULL);
@@ -340,7 +341,6 @@ static int enter_section(struct reader *r, const struct config_line *line)
 	if (!name_is_valid(name))
 		return say(r, line, CONFIG_BAD_PLUGIN, name, NULL);
 	r->passing = false;
-	r->in_plugin = true;
 	return add_plugin(r->config, name, &r->plugin);
 }
 

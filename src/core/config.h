@@ -63,8 +63,7 @@ enum config_problem {
 	CONFIG_BAD_PLUGIN,    /* [Plugin NAME] whose NAME is none */
 	CONFIG_NUL_BYTE,      /* the line holds a NUL byte */
 	CONFIG_NOT_READ,      /* the file could not be read (error is set); made by sys/conf */
-	CONFIG_LEADS_NOWHERE, /* a symlink, or a file where a directory should be; made by sys/conf
-			       */
+	CONFIG_LEADS_NOWHERE, /* a symlink, or a file instead of a directory; made by sys/conf */
 	CONFIG_NOT_REGULAR,   /* not a regular file; made by sys/conf */
 	CONFIG_UNTRUSTED,     /* others than root control it (trust is set); made by sys/conf */
 	CONFIG_PROBLEM_MAX,
