@@ -71,6 +71,8 @@ static void print_value(struct buf *b, const char *key, const char *value)
 
 static void print(const struct config *c, struct buf *b)
 {
+	static const char *const actions[ACTION_MAX] = {"auto", "restart", "none"};
+
 	buf_add(b, "[Plugind]\n");
 	print_list(b, "Store", c->stores);
 	print_list(b, "Unit", c->units);
@@ -78,7 +80,7 @@ static void print(const struct config *c, struct buf *b)
 	print_value(b, "Program", c->program);
 	print_value(b, "Version", c->version);
 	print_value(b, "LinkName", c->link_name);
-	print_value(b, "Action", action_to_string(c->action));
+	print_value(b, "Action", actions[c->action]);
 	print_value(b, "Unversioned", unversioned_to_string(c->unversioned));
 	if (c->settle_usec != USEC_INFINITY)
 		buf_printf(b, "SettleSec=%lluus\n", (unsigned long long)c->settle_usec);

@@ -20,7 +20,6 @@ DEBIAN_NAMES = {
     "dbus-daemon": "dbus-daemon",
     "meson": "meson",
     "pkgconfig(cmocka)": "libcmocka-dev",
-    "pkgconfig(libelf)": "libelf-dev",
     "pkgconfig(libsystemd)": "libsystemd-dev",
     "systemd-rpm-macros": "systemd-dev",
 }
