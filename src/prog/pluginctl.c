@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vsmtp-pluginctl(1): options, and who does what. */
-#include "base/str.h"
 #include "config.h"
 #include "core/version.h"
 #include "prog/ctl.h"
@@ -354,7 +353,8 @@ int main(int argc, char **argv)
 	r = parse(&c, argc, argv);
 	if (r >= 0)
 		return r;
-	output_init(&c.output, ctl_has(&c, CTL_NO_LEGEND) ? 0 : OUTPUT_LEGEND);
+	output_init(&c.output, (ctl_has(&c, CTL_NO_LEGEND) ? 0U : OUTPUT_LEGEND) |
+				       (ctl_has(&c, CTL_JSON) ? OUTPUT_JSON : 0U));
 	r = run(&c);
 	unit_manager_close(c.manager);
 	observer_free(c.observer);

@@ -2,8 +2,6 @@
 /* enable, disable, clean. */
 #include "prog/ctl.h"
 
-#include "base/str.h"
-#include "core/wording.h"
 #include "prog/log.h"
 #include "sys/apply.h"
 #include "sys/conf.h"
@@ -98,40 +96,38 @@ static int clean_locked(struct ctl *c, struct pass *p)
 	return r < 0 ? log_errno(LOG_ERR, r, "Cannot remove the links") : 0;
 }
 
-/* Not wording_change(): the reason for all of them is that somebody said so. */
-static int print_clean(struct ctl *c, const struct pass *p)
+/* Not word_change(): the reason for all of them is that somebody said so. */
+static int show_clean(struct ctl *c, const struct pass *p)
 {
+	static const struct face line = {NULL, PLACE_LINE};
 	_cleanup_doc_ struct doc d = {0};
-	struct json_object *removed;
-	bool json = ctl_has(c, CTL_JSON);
 
-	doc_init(&d, "clean");
-	removed = doc_array(&d, d.top, "removed");
+	ctl_doc_init(&d, c);
+	doc_array(&d, "removed");
 	for (size_t i = 0; i < p->outcome.n_changes; i++) {
 		const struct change *ch = &p->outcome.changes[i];
-		_cleanup_free_ char *name = str_escape(ch->name), *was = str_escape(ch->was);
+		_cleanup_buf_ struct buf name = BUF_INIT;
 
-		if (!name || !was)
-			return -ENOMEM;
-		if (ch->result == CHANGE_FAILED)
-			log_errno(LOG_ERR, ch->error, "Cannot remove %s", name);
-		else if (ch->result == CHANGE_MOVED)
-			log_msg(LOG_WARNING, "%s changed while we looked: left alone", name);
-		else if (ch->action == LINK_REPLACE && !json)
-			printf("led %s to a file that fits (it led to %s)\n", name, was);
-		else if (ch->action == LINK_REPLACE)
-			continue;
-		else if (!json)
-			printf("removed %s (led to %s)\n", name, was);
-		else
-			doc_add_words(&d, removed, name);
+		buf_escape(&name, ch->name);
+		if (ch->result == CHANGE_FAILED) {
+			log_errno(LOG_ERR, ch->error, "Cannot remove %s", buf_text(&name));
+		} else if (ch->result == CHANGE_MOVED) {
+			log_msg(LOG_WARNING, "%s changed while we looked: left alone",
+				buf_text(&name));
+		} else if (ch->action == LINK_REPLACE) {
+			buf_printf(doc_add(&d, &line), "led %s to a file that fits (it led to %s)",
+				   ch->name, ch->was);
+		} else {
+			doc_name(&d, "", ch->name);
+			buf_printf(doc_add(&d, &line), "removed %s (led to %s)", ch->name, ch->was);
+		}
 	}
-	if (json)
-		return doc_print(&d);
+	doc_end(&d);
 	if (p->outcome.n_changes == 0)
-		printf(ctl_has(c, CTL_KEEP_FITTING) ? "no link has to go\n"
-						    : "there is no link of ours\n");
-	return 0;
+		buf_add(doc_add(&d, &line), ctl_has(c, CTL_KEEP_FITTING)
+						    ? "no link has to go"
+						    : "there is no link of ours");
+	return doc_show(&d, &c->output);
 }
 
 int verb_clean(struct ctl *c)
@@ -140,7 +136,7 @@ int verb_clean(struct ctl *c)
 	int r = clean_locked(c, &p), daemon;
 
 	if (r >= 0)
-		r = print_clean(c, &p);
+		r = show_clean(c, &p);
 	if (r < 0)
 		return r;
 	daemon = state_daemon_pid(&c->root);

@@ -3,8 +3,6 @@
  * job, so it never waits for the executor, which is ordered behind that job and restarts then. */
 #include "prog/ctl.h"
 
-#include "base/str.h"
-#include "core/wording.h"
 #include "prog/log.h"
 #include "sys/asked.h"
 #include "sys/booted.h"
@@ -64,17 +62,14 @@ static int refuse(const struct ctl *c, const struct unit_facts *u, const char *r
 	return CTL_FAILED;
 }
 
-static int log_changes(const struct pass *p)
+static void log_changes(const struct pass *p)
 {
 	for (size_t i = 0; i < p->outcome.n_changes; i++) {
-		_cleanup_free_ char *text = NULL;
-		int r = wording_change(&p->outcome.changes[i], p->config.links, &text);
+		_cleanup_buf_ struct buf b = BUF_INIT;
 
-		if (r < 0)
-			return r;
-		log_msg(LOG_NOTICE, "%s", text);
+		word_change(&b, &p->outcome.changes[i], p->config.links);
+		log_msg(LOG_NOTICE, "%s", buf_text(&b));
 	}
-	return 0;
 }
 
 static bool is_configured(const struct config *c, const struct unit_facts *u)
@@ -91,7 +86,8 @@ static int check(const struct ctl *c, const struct unit_facts *u, const struct p
 		 const struct request *q)
 {
 	_cleanup_(decision_done) struct decision d = {0};
-	_cleanup_free_ char *set = NULL, *reason = NULL;
+	_cleanup_free_ char *set = NULL;
+	_cleanup_buf_ struct buf reason = BUF_INIT;
 	struct request copy = *q;
 	const struct requests requests = {.items = &copy, .n = 1};
 	const struct starts starts = {0};
@@ -110,8 +106,8 @@ static int check(const struct ctl *c, const struct unit_facts *u, const struct p
 			   &d);
 	if (r < 0 || d.what != DECIDE_REFUSE)
 		return r;
-	r = wording_refusal(&p->config, &p->seen, &p->plan, d.why, &reason);
-	return r < 0 ? r : refuse(c, u, reason);
+	word_refusal(&reason, &p->config, &p->seen, &p->plan, d.why);
+	return refuse(c, u, buf_text(&reason));
 }
 
 /* Links right, and a restart neither certain to fail nor somebody else's: 0, else refused. */
@@ -122,13 +118,11 @@ static int sync_and_check(struct ctl *c, const struct unit_facts *u, const struc
 
 	if (r < 0)
 		return refuse(c, u, strerror(-r));
-	r = log_changes(&p);
-	if (r < 0)
-		return r;
+	log_changes(&p);
 	if (!is_configured(&p.config, u))
 		return refuse(c, u, "Unit= does not name this unit");
 	r = check(c, u, &p, q);
-	return r == 0 ? ctl_say_trouble(&p) : r;
+	return r == 0 ? ctl_say(&p, CTL_SAY_TROUBLE) : r;
 }
 
 /* The request is a fact on disk; the executor hears of it, and waits for the end of this job. One

@@ -2,8 +2,6 @@
 /* sync, reload, enable, disable, clean: what changes something. */
 #include "prog/ctl.h"
 
-#include "base/str.h"
-#include "core/wording.h"
 #include "prog/log.h"
 #include "sys/apply.h"
 #include "sys/booted.h"
@@ -89,16 +87,15 @@ static int do_pass(struct ctl *c, struct pass *p)
 static int say_outcome(const struct pass *p)
 {
 	const struct outcome *o = &p->outcome;
-	int r = ctl_say_remarks(p);
+	int r = ctl_say(p, CTL_SAY_REMARKS);
 
 	if (r >= 0)
-		r = ctl_say_trouble(p);
+		r = ctl_say(p, CTL_SAY_TROUBLE);
 	if (r >= 0 && o->directory_error) {
-		_cleanup_free_ char *text = NULL;
+		_cleanup_buf_ struct buf b = BUF_INIT;
 
-		r = wording_directory_error(o, p->config.links, &text);
-		if (r >= 0)
-			log_msg(LOG_ERR, "%s", text);
+		word_directory_error(&b, o, p->config.links);
+		log_msg(LOG_ERR, "%s", buf_text(&b));
 	}
 	if (o->sync_error)
 		log_errno(LOG_ERR, o->sync_error,
@@ -109,57 +106,41 @@ static int say_outcome(const struct pass *p)
 	return r;
 }
 
-static int print_changes(struct ctl *c, const struct pass *p)
+static const struct face line = {NULL, PLACE_LINE};
+
+static void doc_directory(struct doc *d, const struct pass *p)
 {
 	const struct outcome *o = &p->outcome;
 
 	if (o->directory == PLAN_DIRECTORY_MAKE && !o->directory_error)
-		printf("made the links directory\n");
+		buf_add(doc_add(d, &line), "made the links directory");
 	if (o->directory == PLAN_DIRECTORY_TAKE_OVER && !o->directory_error)
-		printf("took the links directory %s over: it belongs to root now, mode "
-		       "0755\n",
-		       p->config.links);
-	for (size_t i = 0; i < o->n_changes; i++) {
-		const struct change *ch = &o->changes[i];
-		_cleanup_free_ char *text = NULL;
-		int r = wording_change(ch, p->config.links, &text);
-
-		if (r < 0)
-			return r;
-		output_wrap(&c->output, 4, ch->result == CHANGE_DONE ? COLOUR_NONE : COLOUR_BAD,
-			    text);
-	}
-	if (o->n_swept > 0)
-		printf("swept %zu left-over%s of a pass that was cut off\n", o->n_swept,
-		       o->n_swept == 1 ? "" : "s");
-	return 0;
+		buf_printf(doc_add(d, &line),
+			   "took the links directory %s over: it belongs to root now, mode 0755",
+			   p->config.links);
 }
 
-static void doc_changes(struct doc *d, const struct outcome *o, const char *links)
+static void doc_changes(struct doc *d, const struct pass *p)
 {
-	static const char *const results[CHANGE_RESULT_MAX] = {
-		[CHANGE_DONE] = "done",
-		[CHANGE_MOVED] = "moved",
-		[CHANGE_FAILED] = "failed",
-	};
-	struct json_object *changes = doc_array(d, d->top, "changes");
+	static const struct face text = {"text", PLACE_LINE, .wrap = true, .indent = 4};
 
-	for (size_t i = 0; i < o->n_changes; i++) {
-		const struct change *ch = &o->changes[i];
-		struct json_object *at = doc_item(d, changes);
-		_cleanup_free_ char *words = NULL;
+	doc_array(d, "changes");
+	for (size_t i = 0; i < p->outcome.n_changes; i++) {
+		const struct change *ch = &p->outcome.changes[i];
 
-		if (wording_change(ch, links, &words) < 0)
-			d->failed = true;
-		doc_words(d, at, "action", link_action_to_string(ch->action));
-		doc_words(d, at, "result", results[ch->result]);
-		doc_name(d, at, "link", ch->name);
-		doc_name(d, at, "plugin", ch->key);
-		doc_name(d, at, "target", ch->text);
-		doc_name(d, at, "was", ch->was);
-		doc_words(d, at, "gate", ch->why);
-		doc_words(d, at, "text", words);
+		doc_object(d, "");
+		doc_name(d, "action", link_action_to_string(ch->action));
+		doc_name(d, "result", change_result_to_string(ch->result));
+		doc_name(d, "link", ch->name);
+		doc_name(d, "plugin", ch->key);
+		doc_name(d, "target", ch->text);
+		doc_name(d, "was", ch->was);
+		doc_name(d, "gate", ch->why);
+		word_change(doc_add(d, &text), ch, p->config.links);
+		doc_colour(d, ch->result == CHANGE_DONE ? COLOUR_NONE : COLOUR_BAD);
+		doc_end(d);
 	}
+	doc_end(d);
 }
 
 static const struct pass *as_it_is(const struct done *d)
@@ -167,34 +148,30 @@ static const struct pass *as_it_is(const struct done *d)
 	return d->pass.outcome.n_changes > 0 ? &d->after : &d->pass;
 }
 
-static int print_done(struct ctl *c, const struct done *d)
+static int show_done(struct ctl *c, const struct done *done)
 {
-	_cleanup_doc_ struct doc doc = {0};
-	const struct outcome *o = &d->pass.outcome;
-	int r;
+	static const struct face reload = {"reload", PLACE_LINE};
+	_cleanup_doc_ struct doc d = {0};
+	const struct outcome *o = &done->pass.outcome;
 
-	if (!ctl_has(c, CTL_JSON)) {
-		r = print_changes(c, &d->pass);
-		if (r >= 0 && o->n_changes == 0 && d->code == CTL_DONE)
-			printf("nothing to change\n");
-		if (r >= 0 && d->asked.words)
-			printf("%s\n", d->asked.words);
-		return r;
-	}
-	doc_init(&doc, c->verb->name);
-	doc_changes(&doc, o, d->pass.config.links);
-	doc_number(&doc, doc.top, "swept", (int64_t)o->n_swept);
-	doc_truth(&doc, doc.top, "reload-asked", d->asked.asked);
-	doc_words(&doc, doc.top, "reload", d->asked.words);
-	doc_words(&doc, doc.top, "answer",
-		  d->asked.asked ? answer_word_to_string(d->asked.word) : NULL);
-	r = ctl_doc_units(&doc, as_it_is(d), &d->units);
-	if (r < 0)
-		return r;
-	ctl_doc_server(&doc, &d->pass);
-	ctl_doc_trouble(c, &doc, &d->pass);
-	doc_number(&doc, doc.top, "exit", d->code);
-	return doc_print(&doc);
+	ctl_doc_init(&d, c);
+	doc_directory(&d, &done->pass);
+	doc_changes(&d, &done->pass);
+	doc_number(&d, "swept", (int64_t)o->n_swept);
+	if (o->n_swept > 0)
+		buf_printf(doc_add(&d, &line), "swept %zu left-over%s of a pass that was cut off",
+			   o->n_swept, o->n_swept == 1 ? "" : "s");
+	if (o->n_changes == 0 && done->code == CTL_DONE)
+		buf_add(doc_add(&d, &line), "nothing to change");
+	doc_truth(&d, "reload-asked", done->asked.asked);
+	buf_add(doc_add(&d, &reload), buf_text(&done->asked.words));
+	doc_name(&d, "answer", done->asked.asked ? answer_word_to_string(done->asked.word) : NULL);
+	d.hidden = true;
+	ctl_doc_units(&d, as_it_is(done), &done->units);
+	ctl_doc_server(&d, &done->pass);
+	ctl_doc_trouble(&d, &done->pass);
+	doc_number(&d, "exit", done->code);
+	return doc_show(&d, &c->output);
 }
 
 /* What the units are owed now that the links are as they are. The outcome may differ from the plan,
@@ -263,7 +240,7 @@ int ctl_pass(struct ctl *c, enum ctl_reload how)
 	else if (r >= 0 && how != CTL_RELOAD_LEAVE)
 		r = bring_about(c, how, &d);
 	if (r >= 0)
-		r = print_done(c, &d);
+		r = show_done(c, &d);
 	return r < 0 ? r : d.code;
 }
 

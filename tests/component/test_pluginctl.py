@@ -711,3 +711,10 @@ def test_interrupted_output_leaves_nothing_behind(tree):
     assert process.wait(30) in (0, -signal.SIGPIPE)
     tree.ctl("sync", expect=0)
     assert set(tree.links()) == {A}
+
+
+def test_names_that_the_locale_cannot_show(tree):
+    tree.link("z\u00fc\u65e5\u672c.so", "/opt/\x07x")
+    done = tree.ctl("list", env=kit.environment(LC_ALL="C"), timeout=10, expect=0)
+    assert "z\u00fc\u65e5\u672c.so" in done.out
+    assert "/opt/\\x07x" in done.out
