@@ -224,8 +224,8 @@ struct link {
 	uint64_t inode;       /* of the entry itself */
 	int64_t ctime_nsec;   /* of the entry itself */
 	bool dangling;
-	char *resolved;         /* what it leads to after symlinks, NULL if dangling; may be target */
-	char *identity;         /* of what it leads to, NULL if dangling */
+	char *resolved; /* what it leads to after symlinks, NULL if dangling; may be target */
+	char *identity; /* of what it leads to, NULL if dangling */
 	uint64_t target_device; /* of what it leads to, 0 if dangling */
 	uint64_t target_inode;
 	int64_t target_ctime_nsec;
