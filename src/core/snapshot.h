@@ -321,9 +321,6 @@ struct snapshot {
 };
 
 void trust_facts_done(struct trust_facts *t);
-/* 0 or -ENOMEM. */
-int trust_facts_copy(struct trust_facts *to, const struct trust_facts *from)
-	_must_check_ _nonnull_all_;
 void server_facts_done(struct server_facts *s);
 void candidate_done(struct candidate *c);
 void link_done(struct link *l);
