@@ -23,8 +23,7 @@ bool str_ends(const char *s, const char *suffix) _nonnull_all_;
 /* NULL sorts first. */
 int str_cmp(const char *a, const char *b);
 
-/* Replaces an owned string by a copy of another (NULL allowed). 0 or -ENOMEM; unchanged on failure.
- */
+/* Replaces an owned string by a copy of another (NULL allowed). 0 or -ENOMEM: it is unchanged. */
 int str_replace(char **s, const char *with) _must_check_ _nonnull_(1);
 
 /* Owned list of owned strings, NULL-terminated; NULL is the empty list. */

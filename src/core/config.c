@@ -62,56 +62,33 @@ static void *field_of(void *owner, const struct item *item)
 
 void config_remarks_done(struct config_remarks *r)
 {
-	for (size_t i = 0; i < r->n; i++) {
-		free(r->items[i].texts);
-		trust_facts_done(&r->items[i].trust);
-	}
 	free(r->items);
+	pool_done(&r->pool);
 	*r = (struct config_remarks){0};
-}
-
-/* All texts of a remark lie in one piece. */
-static int own_texts(struct config_remark *m)
-{
-	const char **const texts[] = {&m->file, &m->section, &m->key, &m->value, &m->used};
-	size_t len = 0;
-	char *p;
-
-	for (size_t i = 0; i < ELEMENTSOF(texts); i++)
-		len += *texts[i] ? strlen(*texts[i]) + 1 : 0;
-	m->texts = p = malloc(len);
-	if (!p)
-		return -ENOMEM;
-	for (size_t i = 0; i < ELEMENTSOF(texts); i++)
-		if (*texts[i]) {
-			char *next = stpcpy(p, *texts[i]) + 1;
-
-			*texts[i] = p;
-			p = next;
-		}
-	return 0;
 }
 
 int config_remarks_add(struct config_remarks *r, const struct config_remark *remark)
 {
-	struct config_remark *m;
+	struct config_remark m = *remark, *grown;
+	const char *path = m.trust.path;
+	const char **const texts[] = {&m.file, &m.section, &m.key, &m.value, &m.used, &path};
 
 	/* Room doubles: it is full whenever n is a power of two. */
 	if ((r->n & (r->n - 1)) == 0) {
-		m = reallocarray(r->items, MAX(r->n * 2, (size_t)1), sizeof(*m));
-		if (!m)
+		grown = reallocarray(r->items, MAX(r->n * 2, (size_t)1), sizeof(*grown));
+		if (!grown)
 			return -ENOMEM;
-		r->items = m;
+		r->items = grown;
 	}
-	m = &r->items[r->n];
-	*m = *remark;
-	if (own_texts(m) < 0)
-		return -ENOMEM;
-	if (trust_facts_copy(&m->trust, &remark->trust) < 0) {
-		free(m->texts);
-		return -ENOMEM;
+	for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+		const char *text = *texts[i];
+
+		*texts[i] = text ? pool_copy(&r->pool, text) : NULL;
+		if (text && !*texts[i])
+			return -ENOMEM;
 	}
-	r->n++;
+	m.trust.path = (char *)(uintptr_t)path;
+	r->items[r->n++] = m;
 	return 0;
 }
 

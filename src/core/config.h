@@ -12,7 +12,7 @@
  * Knows: bytes and values. Must not know: which files there are and where (sys/conf), or any
  * output. Owns: a struct config owns all its strings. */
 
-#include "base/macro.h"
+#include "base/pool.h"
 #include "core/snapshot.h"
 
 enum action {
@@ -77,7 +77,6 @@ struct config_remark {
 	const char *key;     /* may be NULL */
 	const char *value;   /* as written, may be NULL */
 	const char *used;    /* the value in force instead, as one would write it, may be NULL */
-	char *texts;         /* these five, of a remark in a list: its own */
 	int error;           /* errno for CONFIG_NOT_READ, else 0 */
 	struct trust_facts trust;
 };
@@ -85,6 +84,7 @@ struct config_remark {
 struct config_remarks {
 	struct config_remark *items;
 	size_t n;
+	struct pool pool; /* has their texts */
 };
 
 void config_remarks_done(struct config_remarks *r);

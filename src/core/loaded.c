@@ -151,8 +151,7 @@ static int describe_difference(const char *was, const char *is, char **ret)
 	return take_detail(&d, ret);
 }
 
-/* Without a record of this start the times have to do: what is newer than the start was not loaded.
- */
+/* Without a record of this start the times have to do: what is newer than it was not loaded. */
 static int describe_newer(const struct snapshot *s, int64_t start_nsec, char **ret)
 {
 	struct detail d = {0};

@@ -27,8 +27,7 @@ void plan_done(struct plan *p)
 
 /* ---- links ---- */
 
-/* Why a plugin has no link: the verdict that came closest to one, of its candidate that is
- * preferred. */
+/* Why a plugin has no link: the verdict that came closest to one, of its preferred candidate. */
 static const struct verdict *best_reason(const struct planner *pl, const struct group *g)
 {
 	const struct verdict *best = NULL;

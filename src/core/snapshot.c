@@ -32,19 +32,6 @@ bool signature_equal(const struct signature *a, const struct signature *b)
 	       a->mode == b->mode && a->owner == b->owner;
 }
 
-int trust_facts_copy(struct trust_facts *to, const struct trust_facts *from)
-{
-	struct trust_facts made = *from;
-
-	if (from->path) {
-		made.path = strdup(from->path);
-		if (!made.path)
-			return -ENOMEM;
-	}
-	*to = made;
-	return 0;
-}
-
 void trust_facts_done(struct trust_facts *t)
 {
 	free(t->path);

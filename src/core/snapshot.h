@@ -17,8 +17,7 @@
 enum elf_form {
 	ELF_FORM_FINE,      /* the headers and all segments are inside the file */
 	ELF_FORM_NOT_ELF,   /* no ELF magic, or a class, data or version that does not exist */
-	ELF_FORM_TRUNCATED, /* something the loader needs lies outside the file, or cannot be right
-			     */
+	ELF_FORM_TRUNCATED, /* what the loader needs lies outside the file, or cannot be right */
 	ELF_FORM_MAX,
 };
 
@@ -154,8 +153,7 @@ enum server_doubt {
 	SERVER_DOUBT_SIGNAL,     /* doubt_number is the signal */
 	SERVER_DOUBT_STATUS,     /* doubt_number is the exit status */
 	SERVER_DOUBT_NONSENSE,   /* an answer that is none; doubt_text holds its first line */
-	SERVER_DOUBT_UNREADABLE, /* the program file cannot be looked at; doubt_number is the errno
-				  */
+	SERVER_DOUBT_UNREADABLE, /* it cannot be looked at; doubt_number is the errno */
 	SERVER_DOUBT_MAX,
 };
 
@@ -310,8 +308,7 @@ struct unit_facts {
 struct snapshot {
 	/* Another number whenever a look may have found another fact than the one before. */
 	uint64_t state;
-	/* A package manager is at work, and who looked waits for it (rule 17): the caller's word.
-	 */
+	/* A package manager is at work, and who looked waits for it (rule 17): his word. */
 	bool held;
 	struct server_facts server;
 	struct store_facts *stores;
@@ -324,9 +321,6 @@ struct snapshot {
 };
 
 void trust_facts_done(struct trust_facts *t);
-/* 0 or -ENOMEM. */
-int trust_facts_copy(struct trust_facts *to, const struct trust_facts *from)
-	_must_check_ _nonnull_all_;
 void server_facts_done(struct server_facts *s);
 void candidate_done(struct candidate *c);
 void link_done(struct link *l);

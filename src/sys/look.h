@@ -112,8 +112,7 @@ struct candidate *look_find(const struct look *l, const char *path);
 /* One entry of a directory of candidates, which need not be there, nor be one. 0 or -errno. */
 int look_entry(struct look *l, const struct dir *d, int fd, const char *file, enum facts_how how)
 	_must_check_;
-/* Marks what is known directly in a directory, and the file that might be in its place. 0 or
- * -ENOMEM. */
+/* Marks what is known in a directory itself, and the file that may be in its place. 0, -ENOMEM. */
 int look_doubt_entries(struct look *l, const struct dir *d) _must_check_;
 /* Is it to be looked at though nothing happened to the entry itself? */
 bool look_is_open_question(const struct look *l, const struct candidate *k);

@@ -312,8 +312,7 @@ static int look_directory(struct look *l)
 	trust_facts_done(&links->trust);
 	links->device = w.st.st_dev;
 	links->inode = w.st.st_ino;
-	/* The walk says the first that is not trusted: a parent is a finding, the directory our
-	 * business. */
+	/* The walk says the first that is not trusted: a parent is a finding, this is ours. */
 	if (w.trust.trust != TRUST_FINE &&
 	    (links->state == LINKS_MISSING ||
 	     (links->state == LINKS_FINE && !str_eq(w.trust.path, w.resolved)))) {

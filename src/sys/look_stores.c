@@ -245,8 +245,7 @@ static int learn_stores(struct look *l)
 	return 0;
 }
 
-/* What the directories' errors mean for their store. Version directories that are none are
- * forgotten. */
+/* What directories' errors mean for their store. Version directories that are none go. */
 static int judge_dirs(struct look *l)
 {
 	struct observer *o = l->o;
