@@ -41,7 +41,11 @@ enum ctl_option {
 	CTL_WAIT = 1 << 14,
 	CTL_WAIT_LIMIT = 1 << 15,
 	CTL_MACHINE = 1 << 16,
+	CTL_ROOT = 1 << 17,
+	CTL_HELP = 1 << 18,
+	CTL_VERSION = 1 << 19,
 };
+#define CTL_EVERY_VERB (CTL_JSON | CTL_NO_LEGEND | CTL_ASK_PROGRAM | CTL_ROOT)
 
 struct ctl {
 	const struct verb *verb;
