@@ -113,11 +113,11 @@ int ctl_say_units(int r);
 /* On standard error: configuration mistakes; the plan's trouble, findings and missed plugins; and
  * untrusted-parent, which upstream's packages bring about, so that not each pass says it. */
 enum ctl_say {
-	CTL_SAY_REMARKS,
-	CTL_SAY_TROUBLE,
-	CTL_SAY_PARENT,
+	CTL_SAY_REMARKS = 1 << 0,
+	CTL_SAY_TROUBLE = 1 << 1,
+	CTL_SAY_PARENT = 1 << 2,
 };
-int ctl_say(const struct pass *p, enum ctl_say what) _must_check_;
+int ctl_say(const struct pass *p, unsigned what) _must_check_;
 /* The best known reason why a plugin (a key) has no link, in words. */
 void ctl_word_missed(struct buf *b, const struct pass *p, const char *key);
 /* Number of links that a pass would change. */
