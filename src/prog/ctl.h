@@ -164,9 +164,6 @@ struct ctl_asked {
 	int code;              /* CTL_DONE, CTL_NOT_CONFIRMED */
 };
 void ctl_asked_done(struct ctl_asked *a);
-/* Files a request, and has path unit and executor started if the manager can be reached; *ret_name
- * may be NULL (see asked_ask()). 0 or -errno. */
-int ctl_request(struct ctl *c, const struct request *q, char **ret_name) _must_check_;
 /* Asks for what the units are owed as the pass has seen them, and waits as long as --wait= says. 0
  * or -errno. */
 int ctl_ask(struct ctl *c, const struct pass *p, const struct units *u, enum ctl_reload how,
