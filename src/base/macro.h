@@ -63,12 +63,11 @@
 	} \
 	struct _semicolon_
 
-/* Defines x_to_string(): the stable codes of an enum, NULL for what is none. */
-#define DEFINE_TO_STRING(x, max, ...) \
+/* Defines x_to_string(): the stable codes of `enum x`, NULL for what is none. */
+#define DEFINE_TO_STRING(x, codes) \
 	const char *x##_to_string(enum x value) \
 	{ \
-		static const char *const codes[max] = {__VA_ARGS__}; \
-		return (size_t)value < (max) ? codes[value] : NULL; \
+		return (size_t)value < ELEMENTSOF(codes) ? codes[value] : NULL; \
 	} \
 	struct _semicolon_
 

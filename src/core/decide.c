@@ -63,22 +63,33 @@ void decision_done(struct decision *d)
 	*d = (struct decision){0};
 }
 
-DEFINE_TO_STRING(decide_what,
-		 DECIDE_WHAT_MAX, [DECIDE_NOTHING] = "nothing", [DECIDE_REFUSE] = "refuse",
-		 [DECIDE_FORBIDDEN] = "forbidden", [DECIDE_GIVE_UP] = "give-up",
-		 [DECIDE_WAIT] = "wait", [DECIDE_WAIT_FOR_JOB] = "wait-for-job",
-		 [DECIDE_RELOAD] = "reload", [DECIDE_RESTART] = "restart");
-DEFINE_TO_STRING(
-	decide_why, DECIDE_WHY_MAX, [DECIDE_WHY_NOTHING_OWED] = "nothing-owed",
-	[DECIDE_WHY_NOT_RUNNING] = "not-running", [DECIDE_WHY_NO_MANAGER] = "no-manager",
-	[DECIDE_WHY_NO_ANSWER] = "no-answer", [DECIDE_WHY_ACTION_NONE] = "action-none",
+static const char *const decide_what_codes[DECIDE_WHAT_MAX] = {
+	[DECIDE_NOTHING] = "nothing",     [DECIDE_REFUSE] = "refuse",
+	[DECIDE_FORBIDDEN] = "forbidden", [DECIDE_GIVE_UP] = "give-up",
+	[DECIDE_WAIT] = "wait",           [DECIDE_WAIT_FOR_JOB] = "wait-for-job",
+	[DECIDE_RELOAD] = "reload",       [DECIDE_RESTART] = "restart"};
+DEFINE_TO_STRING(decide_what, decide_what_codes);
+
+static const char *const decide_why_codes[DECIDE_WHY_MAX] = {
+	[DECIDE_WHY_NOTHING_OWED] = "nothing-owed",
+	[DECIDE_WHY_NOT_RUNNING] = "not-running",
+	[DECIDE_WHY_NO_MANAGER] = "no-manager",
+	[DECIDE_WHY_NO_ANSWER] = "no-answer",
+	[DECIDE_WHY_ACTION_NONE] = "action-none",
 	[DECIDE_WHY_SERVER_ABSENT] = "server-absent",
-	[DECIDE_WHY_SERVER_UNTRUSTED] = "server-untrusted", [DECIDE_WHY_NOT_KNOWN] = "not-known",
-	[DECIDE_WHY_DIRECTORY] = "directory-refused", [DECIDE_WHY_FORBIDDEN] = "forbidden",
-	[DECIDE_WHY_FAILED] = "failed", [DECIDE_WHY_TRIES] = "tries", [DECIDE_WHY_JOB] = "job",
-	[DECIDE_WHY_SETTLING] = "settling", [DECIDE_WHY_DISTANCE] = "distance",
-	[DECIDE_WHY_SET_CHANGED] = "set-changed", [DECIDE_WHY_NEWER] = "newer",
-	[DECIDE_WHY_REQUESTED] = "requested");
+	[DECIDE_WHY_SERVER_UNTRUSTED] = "server-untrusted",
+	[DECIDE_WHY_NOT_KNOWN] = "not-known",
+	[DECIDE_WHY_DIRECTORY] = "directory-refused",
+	[DECIDE_WHY_FORBIDDEN] = "forbidden",
+	[DECIDE_WHY_FAILED] = "failed",
+	[DECIDE_WHY_TRIES] = "tries",
+	[DECIDE_WHY_JOB] = "job",
+	[DECIDE_WHY_SETTLING] = "settling",
+	[DECIDE_WHY_DISTANCE] = "distance",
+	[DECIDE_WHY_SET_CHANGED] = "set-changed",
+	[DECIDE_WHY_NEWER] = "newer",
+	[DECIDE_WHY_REQUESTED] = "requested"};
+DEFINE_TO_STRING(decide_why, decide_why_codes);
 
 /* ---- what the past says ---- */
 

@@ -15,7 +15,8 @@ static bool is_separator(char c)
 	return c == '-' || c == '_';
 }
 
-DEFINE_TO_STRING(layout, LAYOUT_MAX, "A", "B", "C");
+static const char *const layout_codes[LAYOUT_MAX] = {"A", "B", "C"};
+DEFINE_TO_STRING(layout, layout_codes);
 
 void name_done(struct name *n)
 {

@@ -41,7 +41,11 @@ enum ctl_option {
 	CTL_WAIT = 1 << 14,
 	CTL_WAIT_LIMIT = 1 << 15,
 	CTL_MACHINE = 1 << 16,
+	CTL_ROOT = 1 << 17,
+	CTL_HELP = 1 << 18,
+	CTL_VERSION = 1 << 19,
 };
+#define CTL_EVERY_VERB (CTL_JSON | CTL_NO_LEGEND | CTL_ASK_PROGRAM | CTL_ROOT)
 
 struct ctl {
 	const struct verb *verb;
@@ -109,11 +113,11 @@ int ctl_say_units(int r);
 /* On standard error: configuration mistakes; the plan's trouble, findings and missed plugins; and
  * untrusted-parent, which upstream's packages bring about, so that not each pass says it. */
 enum ctl_say {
-	CTL_SAY_REMARKS,
-	CTL_SAY_TROUBLE,
-	CTL_SAY_PARENT,
+	CTL_SAY_REMARKS = 1 << 0,
+	CTL_SAY_TROUBLE = 1 << 1,
+	CTL_SAY_PARENT = 1 << 2,
 };
-int ctl_say(const struct pass *p, enum ctl_say what) _must_check_;
+int ctl_say(const struct pass *p, unsigned what) _must_check_;
 /* The best known reason why a plugin (a key) has no link, in words. */
 void ctl_word_missed(struct buf *b, const struct pass *p, const char *key);
 /* Number of links that a pass would change. */
@@ -160,9 +164,6 @@ struct ctl_asked {
 	int code;              /* CTL_DONE, CTL_NOT_CONFIRMED */
 };
 void ctl_asked_done(struct ctl_asked *a);
-/* Files a request, and has path unit and executor started if the manager can be reached; *ret_name
- * may be NULL (see asked_ask()). 0 or -errno. */
-int ctl_request(struct ctl *c, const struct request *q, char **ret_name) _must_check_;
 /* Asks for what the units are owed as the pass has seen them, and waits as long as --wait= says. 0
  * or -errno. */
 int ctl_ask(struct ctl *c, const struct pass *p, const struct units *u, enum ctl_reload how,

@@ -272,17 +272,17 @@ void ctl_doc_trouble(struct doc *d, const struct pass *p)
 	doc_end(d);
 }
 
-int ctl_say(const struct pass *p, enum ctl_say what)
+int ctl_say(const struct pass *p, unsigned what)
 {
 	_cleanup_doc_ struct doc d = {0};
 
-	for (size_t i = 0; what == CTL_SAY_REMARKS && i < p->remarks.n; i++)
+	for (size_t i = 0; (what & CTL_SAY_REMARKS) && i < p->remarks.n; i++)
 		doc_remark(&d, &p->remarks.items[i]);
-	if (what == CTL_SAY_TROUBLE)
+	if (what & CTL_SAY_TROUBLE)
 		doc_trouble(&d, p);
-	for (size_t i = 0; what != CTL_SAY_REMARKS && i < p->plan.n_findings; i++)
-		if ((p->plan.findings[i].code == FINDING_UNTRUSTED_PARENT) ==
-		    (what == CTL_SAY_PARENT))
+	for (size_t i = 0; i < p->plan.n_findings; i++)
+		if (what & (p->plan.findings[i].code == FINDING_UNTRUSTED_PARENT ? CTL_SAY_PARENT
+										 : CTL_SAY_TROUBLE))
 			doc_finding(&d, p, &p->plan.findings[i]);
 	return doc_say(&d);
 }

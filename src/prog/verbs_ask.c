@@ -61,23 +61,17 @@ int ctl_word_nobody(struct buf *b, struct ctl *c)
 
 /* ---- asking ---- */
 
-int ctl_request(struct ctl *c, const struct request *q, char **ret_name)
+/* Files a request, and has path unit and executor started if the manager can be reached. */
+static int request(struct ctl *c, const struct request *q, char ***names)
 {
-	int r = asked_ask(&c->root, q, ret_name);
+	_cleanup_free_ char *name = NULL;
+	int r = asked_ask(&c->root, q, &name);
 
 	/* A courtesy: the path unit does the same, unless it has failed. */
 	if (r >= 0 && c->manager) {
 		(void)!unit_start(c->manager, UNIT_ASKED);
 		(void)!unit_start(c->manager, UNIT_EXECUTOR);
 	}
-	return r;
-}
-
-static int request(struct ctl *c, const struct request *q, char ***names)
-{
-	_cleanup_free_ char *name = NULL;
-	int r = ctl_request(c, q, &name);
-
 	return r < 0 || !name ? r : strv_add(names, name);
 }
 

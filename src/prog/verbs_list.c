@@ -223,9 +223,7 @@ int verb_list(struct ctl *c)
 	if (r >= 0)
 		r = make_rows(&p, &rows);
 	if (r >= 0 && !ctl_has(c, CTL_JSON))
-		r = ctl_say(&p, CTL_SAY_REMARKS);
-	if (r >= 0 && !ctl_has(c, CTL_JSON))
-		r = ctl_say(&p, CTL_SAY_TROUBLE);
+		r = ctl_say(&p, CTL_SAY_REMARKS | CTL_SAY_TROUBLE);
 	if (r < 0)
 		return r;
 	ctl_doc_init(&d, c);

@@ -87,10 +87,8 @@ static int do_pass(struct ctl *c, struct pass *p)
 static int say_outcome(const struct pass *p)
 {
 	const struct outcome *o = &p->outcome;
-	int r = ctl_say(p, CTL_SAY_REMARKS);
+	int r = ctl_say(p, CTL_SAY_REMARKS | CTL_SAY_TROUBLE);
 
-	if (r >= 0)
-		r = ctl_say(p, CTL_SAY_TROUBLE);
 	if (r >= 0 && o->directory_error) {
 		_cleanup_buf_ struct buf b = BUF_INIT;
 

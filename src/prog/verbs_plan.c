@@ -92,15 +92,6 @@ static void doc_owed(struct doc *d, const struct pass *p, const struct units *u)
 	}
 }
 
-static int say(const struct pass *p)
-{
-	int r = ctl_say(p, CTL_SAY_REMARKS);
-
-	if (r >= 0)
-		r = ctl_say(p, CTL_SAY_TROUBLE);
-	return r >= 0 ? ctl_say(p, CTL_SAY_PARENT) : r;
-}
-
 int verb_plan(struct ctl *c)
 {
 	_cleanup_(pass_done) struct pass p = {0};
@@ -114,7 +105,7 @@ int verb_plan(struct ctl *c)
 	if (r >= 0)
 		r = plan_fingerprint(&p.config, &p.seen, &fingerprint);
 	if (r >= 0 && !ctl_has(c, CTL_JSON))
-		r = say(&p);
+		r = ctl_say(&p, CTL_SAY_REMARKS | CTL_SAY_TROUBLE | CTL_SAY_PARENT);
 	if (r < 0)
 		return r;
 	doc_init(&d, "plan"); /* also of `sync --dry-run` */

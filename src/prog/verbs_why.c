@@ -41,16 +41,15 @@ static const struct face faces[] = {
 /* What the argument may mean. */
 struct asked {
 	const char *word;
-	char *key;   /* of the NAME, or NULL if it is none */
-	char *path;  /* of the FILE, absolute, or NULL */
-	char *inner; /* the same below --root, or NULL */
+	char *key;         /* of the NAME, or NULL if it is none */
+	char *path;        /* of the FILE, absolute, or NULL */
+	const char *inner; /* the same below --root, or NULL */
 };
 
 static void asked_done(struct asked *a)
 {
 	free(a->key);
 	free(a->path);
-	free(a->inner);
 }
 
 static int asked_make(struct ctl *c, struct asked *ret)
@@ -67,10 +66,7 @@ static int asked_make(struct ctl *c, struct asked *ret)
 	if (path_normalize(here ? here : "/", word, &ret->path) < 0)
 		return -ENOMEM;
 	below = c->root.prefix ? path_below(ret->path, c->root.prefix) : NULL;
-	if (below && asprintf(&ret->inner, "/%s", below) < 0) {
-		ret->inner = NULL;
-		return -ENOMEM;
-	}
+	ret->inner = below ? below - 1 : NULL;
 	return 0;
 }
 
@@ -81,15 +77,10 @@ static bool means_path(const struct asked *a, const char *path)
 
 static bool means_link(const struct asked *a, const struct pass *p, const char *name)
 {
-	_cleanup_free_ char *path = NULL;
-
 	if (!a->path)
 		return str_eq(a->word, name);
-	if (asprintf(&path, "%s/%s", p->config.links, name) < 0) {
-		path = NULL;
-		return false;
-	}
-	return means_path(a, path);
+	return str_eq(path_below(a->path, p->config.links), name) ||
+	       (a->inner && str_eq(path_below(a->inner, p->config.links), name));
 }
 
 static bool means_candidate(const struct asked *a, const struct candidate *k)
@@ -221,66 +212,49 @@ static bool means_entry(const struct asked *a, const struct pass *p, const struc
 
 /* ---- nothing of that name ---- */
 
-static char *fold(const char *s)
+static int fold(char c)
 {
-	char *folded = strdup(s);
-
-	for (char *p = folded; p && *p; p++)
-		*p = *p == '_' ? '-' : (char)tolower((unsigned char)*p);
-	return folded;
+	return c == '_' ? '-' : tolower((unsigned char)c);
 }
 
-static size_t common_prefix(const char *a, const char *b)
+/* How many bytes are alike from the beginning, whatever their case and separators. */
+static size_t likeness(const char *a, const char *b)
 {
 	size_t n = 0;
 
-	while (a[n] && a[n] == b[n])
+	while (a[n] && fold(a[n]) == fold(b[n]))
 		n++;
-	return n;
+	return a[n] || b[n] ? n : SIZE_MAX;
 }
 
-static int try_hint(const char *folded, const char *name, size_t *best, const char **ret)
+static void try_hint(const char *word, const char *name, size_t *best, const char **ret)
 {
-	_cleanup_free_ char *other = name ? fold(name) : NULL;
-	size_t n;
+	size_t n = name ? likeness(word, name) : 0;
 
-	if (!name)
-		return 0;
-	if (!other)
-		return -ENOMEM;
-	n = strcmp(folded, other) == 0 ? SIZE_MAX : common_prefix(folded, other);
-	if (n > *best) {
-		*best = n;
-		*ret = name;
-	}
-	return 0;
+	if (n <= *best)
+		return;
+	*best = n;
+	*ret = name;
 }
 
 /* The name that differs in case or separators only, else the one that begins alike. */
-static int say_unknown(const struct asked *a, const struct pass *p, struct doc *d)
+static void say_unknown(const struct asked *a, const struct pass *p, struct doc *d)
 {
-	const char *slash = strrchr(a->word, '/'), *hint = NULL;
-	_cleanup_free_ char *folded = fold(slash ? slash + 1 : a->word);
+	const char *slash = strrchr(a->word, '/'), *word = slash ? slash + 1 : a->word;
+	const char *hint = NULL;
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	size_t best = 1;
-	int r = 0;
 
-	if (!folded)
-		return -ENOMEM;
-	for (size_t i = 0; r >= 0 && i < p->seen.n_candidates; i++) {
-		r = try_hint(folded, p->seen.candidates[i].name.name, &best, &hint);
-		if (r >= 0)
-			r = try_hint(folded, p->seen.candidates[i].file, &best, &hint);
+	for (size_t i = 0; i < p->seen.n_candidates; i++) {
+		try_hint(word, p->seen.candidates[i].name.name, &best, &hint);
+		try_hint(word, p->seen.candidates[i].file, &best, &hint);
 	}
-	for (size_t i = 0; r >= 0 && i < p->plan.n_links; i++)
-		r = try_hint(folded, p->plan.links[i].name, &best, &hint);
-	if (r < 0)
-		return r;
+	for (size_t i = 0; i < p->plan.n_links; i++)
+		try_hint(word, p->plan.links[i].name, &best, &hint);
 	buf_printf(&b, "no plugin, file or link is called %s", a->word);
 	buf_printf(&b, hint ? " (near to it: %s)" : "; vsmtp-pluginctl list shows all", hint);
 	log_msg(LOG_ERR, "%s", buf_text(&b));
 	doc_name(d, "near", hint);
-	return CTL_FAILED;
 }
 
 static size_t explain_candidates(struct doc *d, const struct asked *a, const struct pass *p)
@@ -328,7 +302,7 @@ int verb_why(struct ctl *c)
 	_cleanup_(asked_done) struct asked a = {0};
 	_cleanup_doc_ struct doc d = {0};
 	size_t n;
-	int r = asked_make(c, &a), code = CTL_DONE;
+	int r = asked_make(c, &a);
 
 	if (r >= 0)
 		r = ctl_look(c, &p);
@@ -340,12 +314,10 @@ int verb_why(struct ctl *c)
 	n = explain_candidates(&d, &a, &p);
 	n += explain_entries(&d, &a, &p, n > 0);
 	if (n == 0)
-		code = say_unknown(&a, &p, &d);
-	if (code < 0)
-		return code;
+		say_unknown(&a, &p, &d);
 	d.hidden = true;
 	ctl_doc_server(&d, &p);
 	ctl_doc_trouble(&d, &p);
 	r = doc_show(&d, &c->output);
-	return r < 0 ? r : code;
+	return r < 0 || n > 0 ? r : CTL_FAILED;
 }

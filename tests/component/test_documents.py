@@ -63,7 +63,7 @@ def keys_of_the_code():
     """{(section, key): default} of the table in core/config.c."""
     text = source("src/core/config.c")
     words = dict(re.findall(r'#define (SECTION_\w+) "(\w+)"', text))
-    items = re.findall(r'\{\{(SECTION_\w+), "(\w+)", "([^"]*)"\}', text)
+    items = re.findall(r'\{(SECTION_\w+), "(\w+)", "([^"]*)"', text)
     assert len(items) > 10, "the table of keys has another form: adapt this test"
     return {(words[s], key): default for s, key, default in items}
 
