@@ -21,6 +21,7 @@ struct change {
 	int error;
 	bool restored; /* create: somebody had deleted it */
 	bool renamed;  /* remove: the link has another name now */
+	bool cleaned;  /* remove: somebody wanted all of ours to go */
 	char *name;
 	char *key;  /* may be NULL */
 	char *text; /* create, replace: what it leads to now */

@@ -167,7 +167,9 @@ static void add_reason(struct buf *b, const struct change *ch)
 	}
 	if (ch->action == LINK_REMOVE && ch->result == CHANGE_DONE) {
 		buf_add(b, ": ");
-		if (ch->renamed)
+		if (ch->cleaned)
+			buf_add(b, "by vsmtp-pluginctl clean");
+		else if (ch->renamed)
 			buf_add(b, "the plugin's link has another name now");
 		else
 			buf_add(b, ch->why ? ch->why : "no file of this plugin is left");
@@ -195,21 +197,33 @@ int wording_change(const struct change *ch, const char *links, char **ret)
 	return buf_take(&b, ret);
 }
 
-int wording_directory_error(const struct outcome *o, const char *links, char **ret)
+int wording_directory(const struct outcome *o, const char *links, char **ret)
 {
+	static const char *const done[PLAN_DIRECTORY_MAX] = {
+		[PLAN_DIRECTORY_MAKE] = "made the links directory ",
+		[PLAN_DIRECTORY_TAKE_OVER] = "took the links directory ",
+	};
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	buf_printf(&b, "Cannot %s the links directory ",
-		   o->directory == PLAN_DIRECTORY_MAKE        ? "make"
-		   : o->directory == PLAN_DIRECTORY_TAKE_OVER ? "take over"
-							      : "enter");
-	buf_escape(&b, links);
-	buf_add(&b, ": ");
-	if (o->directory_error == ESTALE)
-		buf_add(&b, "somebody put another in its place while we looked; the next pass sees "
-			    "to it");
+	if (o->directory_error)
+		buf_printf(&b, "Cannot %s the links directory ",
+			   o->directory == PLAN_DIRECTORY_MAKE        ? "make"
+			   : o->directory == PLAN_DIRECTORY_TAKE_OVER ? "take over"
+								      : "enter");
+	else if (done[o->directory])
+		buf_add(&b, done[o->directory]);
 	else
+		return buf_take(&b, ret);
+	buf_escape(&b, links);
+	if (o->directory_error == ESTALE) {
+		buf_add(&b, ": somebody put another in its place while we looked; the next pass "
+			    "sees to it");
+	} else if (o->directory_error) {
+		buf_add(&b, ": ");
 		word_error(&b, o->directory_error);
+	} else if (o->directory == PLAN_DIRECTORY_TAKE_OVER) {
+		buf_add(&b, " over: it belongs to root now, mode 0755");
+	}
 	return buf_take(&b, ret);
 }
 

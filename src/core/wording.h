@@ -41,8 +41,8 @@ int wording_remark(const struct config_remark *r, char **ret) _must_check_ _nonn
 /* A change made or not made, and why. */
 int wording_change(const struct change *ch, const char *links, char **ret)
 	_must_check_ _nonnull_all_;
-/* Why the links directory could not be made, taken over or entered. */
-int wording_directory_error(const struct outcome *o, const char *links, char **ret)
+/* What became of the links directory: made, taken over, or why not. "" if nothing did. */
+int wording_directory(const struct outcome *o, const char *links, char **ret)
 	_must_check_ _nonnull_all_;
 /* What keeps the plan from being whole: rule 9 with its cause, or the directory's state. "" if
  * nothing does. */

@@ -38,12 +38,13 @@ int executor_look(struct executor *x, struct executor_look *ret)
 {
 	_cleanup_(executor_look_done) struct executor_look l = {0};
 	_cleanup_(requests_done) struct requests listed = {0};
+	const struct pass_how how = {.root = x->root, .observer = x->observer};
 	const struct units_source from = connect_manager(x);
 	/* Listed before anything is looked at: what is answered then was seen. */
 	int r = asked_read(x->root, &listed);
 
 	if (r >= 0)
-		r = pass_look(x->root, x->observer, &l.pass);
+		r = pass_run(&how, &l.pass);
 	if (r >= 0)
 		r = units_read(x->root, &l.pass, &from, &l.units);
 	if (r < 0)

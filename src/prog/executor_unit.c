@@ -108,7 +108,8 @@ static int is_unchanged(struct executor *x, const struct executor_look *l)
 {
 	_cleanup_(pass_done) struct pass p = {0};
 	_cleanup_free_ char *set = NULL;
-	int r = pass_look(x->root, x->observer, &p);
+	const struct pass_how how = {.root = x->root, .observer = x->observer};
+	int r = pass_run(&how, &p);
 
 	if (r >= 0)
 		r = loaded_set_make(&p.seen, &set);

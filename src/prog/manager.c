@@ -174,9 +174,10 @@ static void doubt_all(struct manager *m)
 	observer_doubt_all(m->observer);
 }
 
-/* Looks and plans; also asks the holder. */
-static int look(struct manager *m, struct pass *p)
+/* What goes before a look, in a pass or for itself. */
+static int prepare(void *userdata, struct pass *p)
 {
+	struct manager *m = userdata;
 	const struct config *c = &m->around.config;
 	int r = surroundings_read(&m->around, m->root, m->watch);
 
@@ -190,29 +191,33 @@ static int look(struct manager *m, struct pass *p)
 		return r;
 	surroundings_lend(&m->around, p);
 	p->seen.held = holder_holds(&m->holder);
-	return pass_observe(m->observer, p);
+	return 0;
+}
+
+static int run(struct manager *m, enum pass_flags flags, struct pass *p)
+{
+	const struct pass_how how = {
+		.root = m->root,
+		.observer = m->observer,
+		.flags = flags,
+		.prepare = prepare,
+		.userdata = m,
+	};
+
+	return pass_run(&how, p);
 }
 
 /* Looks, and puts the links right. */
 static int one_pass(struct manager *m)
 {
-	_cleanup_close_ int lock = -EBADF;
-	_cleanup_(lent_pass_done) struct pass p = {0};
+	_cleanup_(pass_done) struct pass p = {0};
 	uint64_t begun = clock_usec(CLOCK_MONOTONIC), ended;
-	int r;
+	int r = run(m, PASS_CHANGE | PASS_LOG, &p);
 
-	lock = pass_lock(m->root);
-	if (lock < 0)
-		return lock;
-	r = look(m, &p);
-	if (r >= 0)
-		r = pass_apply(m->root, &p);
-	lock = fd_close(lock);
 	ended = clock_usec(CLOCK_MONOTONIC);
 	m->rest_usec = ended + (ended - begun);
-	if (r < 0)
-		return log_errno(LOG_ERR, r, "Cannot look at plugins and links");
-	r = report_pass(&m->report, &p);
+	if (r >= 0)
+		r = report_pass(&m->report, &p);
 	if (r >= 0)
 		r = mind_the_clock(m, &p);
 	if (r >= 0)
@@ -245,7 +250,7 @@ static int pass_and_ask(struct manager *m)
 static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
 {
 	struct manager *m = userdata;
-	_cleanup_(lent_pass_done) struct pass p = {0};
+	_cleanup_(pass_done) struct pass p = {0};
 	const char *word = NULL;
 	bool due;
 	int r;
@@ -255,11 +260,11 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 		return pass_and_ask(m); /* to say so; the lock's event goes on from here */
 	if (!restart_begin(&m->restart, now_usec(m)))
 		return schedule(m);
-	r = look(m, &p);
+	r = run(m, PASS_LOOK, &p);
 	/* Something moved whose event we have not read yet, or the record of names fell behind. */
 	due = r >= 0 && (plan_changes(&p.plan) > 0 || p.plan.names_changed);
 	if (due) {
-		lent_pass_done(&p);
+		pass_done(&p);
 		r = one_pass(m);
 	} else if (r >= 0) {
 		r = asker_ask(m->root, &p, &word);

@@ -16,7 +16,7 @@ void report_done(struct report *r)
 	*r = (struct report){0};
 }
 
-static int log_change(const struct pass *p, const struct change *ch)
+static int log_change(const struct pass *p, const struct change *ch, int where)
 {
 	_cleanup_free_ char *text = NULL, *name = str_escape(ch->name),
 			    *target = str_escape(ch->text);
@@ -34,9 +34,33 @@ static int log_change(const struct pass *p, const struct change *ch)
 	    asprintf(&plugin_field, "VSMTP_PLUGIN=%s", ch->key ? ch->key : "") < 0 ||
 	    asprintf(&gate_field, "VSMTP_GATE=%s", ch->why ? ch->why : "") < 0)
 		return -ENOMEM;
-	log_fields(level, LOG_ID_LINK_CHANGED,
+	log_fields(level | where, LOG_ID_LINK_CHANGED,
 		   (const char *const[]){link_field, target_field, plugin_field, gate_field, NULL},
 		   "%s", text);
+	return 0;
+}
+
+int report_changes(const struct pass *p, enum report_where where)
+{
+	const struct outcome *o = &p->outcome;
+	int to = where == REPORT_JOURNAL ? LOG_JOURNAL_ONLY : 0;
+	_cleanup_free_ char *directory = NULL;
+	int k = wording_directory(o, p->config.links, &directory);
+
+	for (size_t i = 0; k >= 0 && where != REPORT_ERRORS && i < o->n_changes; i++)
+		k = log_change(p, &o->changes[i], to);
+	if (k < 0)
+		return k;
+	if (o->directory_error)
+		log_msg(LOG_ERR, "%s", directory);
+	else if (*directory && where != REPORT_ERRORS)
+		log_msg(LOG_NOTICE | to, "%s", directory);
+	if (o->sync_error)
+		log_errno(LOG_ERR, o->sync_error,
+			  "The links are changed, but may not survive a crash: fsync");
+	if (o->names_error)
+		log_errno(LOG_WARNING, o->names_error,
+			  "Cannot write the record of link names below " STATE_VAR_DIR);
 	return 0;
 }
 
@@ -148,31 +172,8 @@ static void log_new(char *const *now, char *const *before)
 int report_pass(struct report *r, const struct pass *p)
 {
 	_cleanup_strv_ char **now = NULL;
-	int k = 0;
+	int k;
 
-	for (size_t i = 0; k >= 0 && i < p->outcome.n_changes; i++)
-		k = log_change(p, &p->outcome.changes[i]);
-	if (k < 0)
-		return k;
-	if (p->outcome.directory == PLAN_DIRECTORY_MAKE && !p->outcome.directory_error)
-		log_msg(LOG_NOTICE, "made %s", p->config.links);
-	if (p->outcome.directory == PLAN_DIRECTORY_TAKE_OVER && !p->outcome.directory_error)
-		log_msg(LOG_NOTICE, "took %s over: it belongs to root now, mode 0755",
-			p->config.links);
-	if (p->outcome.directory_error) {
-		_cleanup_free_ char *text = NULL;
-
-		k = wording_directory_error(&p->outcome, p->config.links, &text);
-		if (k < 0)
-			return k;
-		log_msg(LOG_ERR, "%s", text);
-	}
-	if (p->outcome.sync_error)
-		log_errno(LOG_ERR, p->outcome.sync_error, "Cannot write %s to disk",
-			  p->config.links);
-	if (p->outcome.names_error)
-		log_errno(LOG_WARNING, p->outcome.names_error,
-			  "Cannot write the record of link names below " STATE_VAR_DIR);
 	if (p->seen.held) /* half a transaction is no condition */
 		return 0;
 	k = conditions(p, &now);

@@ -54,7 +54,7 @@ int units_read(const struct root *r, const struct pass *p, const struct units_so
 	       struct units *ret)
 {
 	_cleanup_(units_done) struct units u = {0};
-	int k = loaded_set_make(&p->seen, &u.set);
+	int k = loaded_set_make(pass_seen(p), &u.set);
 
 	if (k >= 0)
 		k = asked_read(r, &u.requests);
@@ -80,8 +80,8 @@ struct decide_facts units_facts(const struct units *u, const struct pass *p, siz
 
 	return (struct decide_facts){
 		.config = &p->config,
-		.seen = &p->seen,
-		.plan = &p->plan,
+		.seen = pass_seen(p),
+		.plan = pass_plan(p),
 		.set = u->set,
 		.unit = &u->items[i].unit,
 		.requests = &u->requests,

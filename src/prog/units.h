@@ -8,7 +8,7 @@
  * Owns: struct units owns all it holds. */
 
 #include "core/decide.h"
-#include "prog/sync.h"
+#include "prog/pass.h"
 #include "sys/unit.h"
 
 struct unit_next {

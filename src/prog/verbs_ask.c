@@ -98,8 +98,11 @@ static int file_requests(struct ctl *c, const struct units *u, enum ctl_reload h
 	struct request q = {.unit = none, .replaces = none, .set = set};
 	int r = 0;
 
-	loaded_fingerprint(u->set, set);
-	if (how != CTL_RELOAD_PERSON)
+	if (u->set)
+		loaded_fingerprint(u->set, set);
+	else
+		q.set = none;
+	if (how != CTL_RELOAD_PERSON || !u->set)
 		return request(c, &q, names);
 	q.kind = REQUEST_RELOAD_WAITS;
 	for (size_t i = 0; i < u->n && r >= 0; i++) {
@@ -215,7 +218,7 @@ static int wait_and_tell(struct ctl *c, const struct units *u, char *const *name
 static int is_to_ask(struct ctl *c, const struct pass *p, const struct units *u,
 		     enum ctl_reload how, struct ctl_asked *to)
 {
-	enum decide_why refusal = decide_refusal(&p->config, &p->seen, &p->plan);
+	enum decide_why refusal = decide_refusal(&p->config, pass_seen(p), pass_plan(p));
 	bool person = how == CTL_RELOAD_PERSON, owed = units_owed(u);
 	_cleanup_free_ char *why = NULL;
 	int r;
@@ -224,6 +227,8 @@ static int is_to_ask(struct ctl *c, const struct pass *p, const struct units *u,
 		return str_replace(&to->words, "no service manager, links only");
 	if (!booted(&c->root))
 		return person ? str_replace(&to->words, "below another root, links only") : 0;
+	if (p->again_error < 0) /* not known, and asked for all the same */
+		return 1;
 	if (!c->manager_error && !owed && !(person && ctl_has(c, CTL_FORCE) && any_runs(u)))
 		return !person ? 0
 			       : str_replace(&to->words,
@@ -233,7 +238,7 @@ static int is_to_ask(struct ctl *c, const struct pass *p, const struct units *u,
 							   "owed to it");
 	if (refusal == DECIDE_WHY_NOTHING_OWED)
 		return 1;
-	r = wording_refusal(&p->config, &p->seen, &p->plan, refusal, &why);
+	r = wording_refusal(&p->config, pass_seen(p), pass_plan(p), refusal, &why);
 	if (r < 0)
 		return r;
 	if (!person && refusal == DECIDE_WHY_ACTION_NONE)

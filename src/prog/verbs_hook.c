@@ -64,19 +64,6 @@ static int refuse(const struct ctl *c, const struct unit_facts *u, const char *r
 	return CTL_FAILED;
 }
 
-static int log_changes(const struct pass *p)
-{
-	for (size_t i = 0; i < p->outcome.n_changes; i++) {
-		_cleanup_free_ char *text = NULL;
-		int r = wording_change(&p->outcome.changes[i], p->config.links, &text);
-
-		if (r < 0)
-			return r;
-		log_msg(LOG_NOTICE, "%s", text);
-	}
-	return 0;
-}
-
 static bool is_configured(const struct config *c, const struct unit_facts *u)
 {
 	for (char **name = c->units; name && *name; name++)
@@ -118,13 +105,11 @@ static int check(const struct ctl *c, const struct unit_facts *u, const struct p
 static int sync_and_check(struct ctl *c, const struct unit_facts *u, const struct request *q)
 {
 	_cleanup_(pass_done) struct pass p = {0};
-	int r = pass_run(&c->root, c->observer, &p);
+	const struct pass_how how = ctl_how(c, PASS_CHANGE | PASS_LOG);
+	int r = pass_run(&how, &p);
 
 	if (r < 0)
 		return refuse(c, u, strerror(-r));
-	r = log_changes(&p);
-	if (r < 0)
-		return r;
 	if (!is_configured(&p.config, u))
 		return refuse(c, u, "Unit= does not name this unit");
 	r = check(c, u, &p, q);
