@@ -25,12 +25,13 @@ size_t outcome_count(const struct outcome *o, enum change_result result)
 	return n;
 }
 
-bool outcome_has_error(const struct outcome *o, int error)
+bool outcome_is_read_only(const struct outcome *o)
 {
-	if (o->directory_error == error)
+	if (o->directory_error == EROFS)
 		return true;
-	for (size_t i = 0; i < o->n_changes; i++)
-		if (o->changes[i].result == CHANGE_FAILED && o->changes[i].error == error)
+	/* If the record could not be written for that, the directory was not even tried. */
+	for (size_t i = 0; i < o->n_changes && o->names_error != EROFS; i++)
+		if (o->changes[i].result == CHANGE_FAILED && o->changes[i].error == EROFS)
 			return true;
 	return false;
 }

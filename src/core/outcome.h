@@ -45,5 +45,5 @@ size_t outcome_count(const struct outcome *o, enum change_result result) _nonnul
 /* Did anything fail that may come right by itself, so that it has to be tried again (rule 14)? Not what
  * is forbidden: a change of owner or mode is an event. */
 bool outcome_is_owed(const struct outcome *o) _nonnull_all_;
-/* Did anything fail for that errno? */
-bool outcome_has_error(const struct outcome *o, int error) _nonnull_all_;
+/* Is the links directory read-only to who tried? */
+bool outcome_is_read_only(const struct outcome *o) _nonnull_all_;

@@ -75,6 +75,7 @@ static int act_on_entry(struct planner *pl, size_t i)
 		a.candidate = to->waiting ? planner_leads_to(pl, to, l) : to->winner;
 		a.text = a.candidate->path;
 		a.action = strcmp(l->target, a.text) == 0 ? LINK_KEEP : LINK_REPLACE;
+		a.named = a.action == LINK_REPLACE && own != to;
 	} else {
 		a.action = LINK_REMOVE;
 		a.reason = own ? best_reason(pl, own) : NULL;
@@ -105,10 +106,15 @@ static int act_on_wishes(struct planner *pl, const struct group *g)
 			.candidate = g->winner,
 			.restored = m && !(m->flags & REMEMBERED_PARKED),
 		};
+		_cleanup_free_ char *own = NULL;
 		int r;
 
 		if (!planner_has_after(pl, g, w) || snapshot_find_link(pl->s, w->name))
 			continue;
+		r = name_default_link(&g->winner->name, g->winner->file, &own);
+		if (r < 0)
+			return r;
+		a.named = w->chosen && strcmp(w->name, own) != 0;
 		r = add_action(pl, w->name, g->key, &a);
 		if (r < 0)
 			return r;

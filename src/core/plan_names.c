@@ -14,19 +14,13 @@ size_t planner_first_remembered(const struct planner *pl, const char *key)
 const struct remembered *planner_remembered(const struct planner *pl, const char *key,
 					    const char *link)
 {
-	if (pl->s->names.n == 0)
-		return NULL;
-	FOREACH_REMEMBERED(m, pl, key)
-	if (strcmp(m->link, link) == 0)
-		return m;
-	return NULL;
+	return remembered_names_find(&pl->s->names, key, link);
 }
 
-static bool was_chosen(const struct planner *pl, const char *key, const char *link)
+/* Number i of the group's links. */
+static bool was_chosen(const struct planner *pl, const struct group *g, size_t i)
 {
-	const struct remembered *m = planner_remembered(pl, key, link);
-
-	return m && (m->flags & REMEMBERED_CHOSEN);
+	return pl->entries[pl->link_order[g->first_link + i]].chosen;
 }
 
 static bool group_has_link(const struct planner *pl, const struct group *g, const char *name)
@@ -100,7 +94,7 @@ static int wish_chosen(const struct planner *pl, struct group *g)
 	for (size_t i = 0; !pl->c->link_name && i < g->n_links; i++) {
 		const char *now = planner_link(pl, g->first_link + i)->name;
 
-		r = was_chosen(pl, g->key, now) ? is_layouts_name(pl, g, now) : 0;
+		r = was_chosen(pl, g, i) ? is_layouts_name(pl, g, now) : 0;
 		if (r < 0)
 			return r;
 		if (r > 0)
@@ -116,7 +110,7 @@ static int wish_found(const struct planner *pl, struct group *g)
 {
 	for (size_t i = 0; i < g->n_links; i++) {
 		const char *name = planner_link(pl, g->first_link + i)->name;
-		int r = was_chosen(pl, g->key, name) ? 0 : add_wish(pl, g, strdup(name), false);
+		int r = was_chosen(pl, g, i) ? 0 : add_wish(pl, g, strdup(name), false);
 
 		if (r < 0)
 			return r;
@@ -139,9 +133,25 @@ static int wish_remembered(const struct planner *pl, struct group *g)
 static int wish_said(const struct planner *pl, struct group *g, char *name)
 {
 	const struct remembered *m = planner_remembered(pl, g->key, name);
+	bool chosen = !m || (m->flags & REMEMBERED_CHOSEN);
 
-	return add_wish(pl, g, name,
-			m ? m->flags & REMEMBERED_CHOSEN : !group_has_link(pl, g, name));
+	for (size_t i = 0; i < g->n_links; i++)
+		if (strcmp(planner_link(pl, g->first_link + i)->name, name) == 0)
+			chosen = was_chosen(pl, g, i);
+	return add_wish(pl, g, name, chosen);
+}
+
+/* Is one of its links called as we chose? Not one that a pass which was cut off was to remove. */
+static bool has_chosen(const struct planner *pl, const struct group *g)
+{
+	for (size_t i = 0; i < g->n_links; i++) {
+		const struct remembered *m =
+			planner_remembered(pl, g->key, planner_link(pl, g->first_link + i)->name);
+
+		if (was_chosen(pl, g, i) && !(m && (m->flags & REMEMBERED_PARKED)))
+			return true;
+	}
+	return false;
 }
 
 static int wish(const struct planner *pl, struct group *g)
@@ -161,7 +171,7 @@ static int wish(const struct planner *pl, struct group *g)
 	found = g->n_wishes;
 	if (r >= 0 && found == 0)
 		r = wish_remembered(pl, g);
-	if (r >= 0 && (g->n_wishes == 0 || (found > 0 && found < g->n_links)))
+	if (r >= 0 && (g->n_wishes == 0 || (found > 0 && has_chosen(pl, g))))
 		r = wish_chosen(pl, g);
 	return r;
 }
@@ -183,7 +193,7 @@ static int wish_right(const struct planner *pl, struct group *g)
 		int r = 0;
 
 		if (is_right(pl, g, l))
-			r = add_wish(pl, g, strdup(l->name), was_chosen(pl, g->key, l->name));
+			r = add_wish(pl, g, strdup(l->name), was_chosen(pl, g, i));
 		if (r < 0)
 			return r;
 	}
@@ -247,8 +257,10 @@ int planner_name_groups(struct planner *pl)
 
 	for (size_t i = 0; i < pl->n_groups; i++) {
 		struct group *g = &pl->groups[i];
-		int r = !g->winner ? 0 : g->waiting ? wish_right(pl, g) : wish(pl, g);
+		int r = planner_find_chosen(pl, g);
 
+		if (r >= 0 && g->winner)
+			r = g->waiting ? wish_right(pl, g) : wish(pl, g);
 		if (r < 0)
 			return r;
 		n += g->n_wishes;
@@ -301,7 +313,7 @@ static int remember_links(struct planner *pl, const struct group *g, bool park)
 {
 	for (size_t i = 0; i < g->n_links; i++) {
 		const struct link *l = planner_link(pl, g->first_link + i);
-		bool chosen = was_chosen(pl, g->key, l->name);
+		bool chosen = was_chosen(pl, g, i);
 		bool stays = pl->p->not_known && !planner_is_untrusted(pl, g, l);
 		int r;
 
@@ -375,7 +387,7 @@ static int remember_held(struct planner *pl)
 
 		if (!g || !planner_goes_while_held(pl, i))
 			continue;
-		if (was_chosen(pl, g->key, name))
+		if (pl->entries[i].chosen)
 			flags |= REMEMBERED_CHOSEN;
 		r = remember(pl, g, name, flags);
 		if (r < 0)
@@ -432,5 +444,6 @@ int planner_remember(struct planner *pl)
 	pl->p->names.error = pl->s->names.error;
 	pl->p->names_changed = !pl->s->names.error && pl->p->directory != PLAN_DIRECTORY_LEFT &&
 			       !same_names(&pl->s->names, &pl->p->names);
+	pl->p->names_first = pl->p->names_changed && planner_needs_names_first(pl);
 	return r;
 }

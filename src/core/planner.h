@@ -9,6 +9,7 @@
 /* What is known of snapshot.links.items[i]. */
 struct entry {
 	bool ours;
+	bool chosen;  /* its name, by us */
 	char *key;    /* the plugin that the text of a link of ours names, or NULL */
 	size_t group; /* the group that it will lead to, or SIZE_MAX */
 };
@@ -90,6 +91,13 @@ const struct group *planner_find_group(const struct planner *pl, const char *key
 /* The remembered entry of a plugin's link name, or NULL. */
 const struct remembered *planner_remembered(const struct planner *pl, const char *key,
 					    const char *link);
+/* Who chose the name of a link that is there. What is not on record is the administrator's, unless
+ * it is called what we would call it: such a name can be derived, so a link need not wait until it
+ * is written down. */
+int planner_find_chosen(struct planner *pl, const struct group *g) _must_check_;
+/* Does a change of links need the record to be written before? A name that can be derived when it
+ * is not on record does not, nor does one of a link that is there and stays. */
+bool planner_needs_names_first(const struct planner *pl);
 /* Fills every group's wishes and settles who gets which name. 0 or -ENOMEM. */
 int planner_name_groups(struct planner *pl) _must_check_;
 /* Turns wishes and entries into link actions, findings and missed plugins. 0 or -ENOMEM. */

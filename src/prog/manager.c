@@ -133,7 +133,7 @@ static int mind_the_sandbox(struct manager *m, const struct pass *p)
 	_cleanup_free_ char *key = NULL, *before = NULL;
 	int r;
 
-	if (!outcome_has_error(&p->outcome, EROFS) &&
+	if (!outcome_is_read_only(&p->outcome) &&
 	    (p->seen.held || !state_directory_read_only(m->root, p->config.links))) {
 		/* In order again: the next new directory is worth a fresh start again. */
 		if (p->plan.directory == PLAN_DIRECTORY_FINE && !m->sandbox_fine && !p->seen.held)

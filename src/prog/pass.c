@@ -157,12 +157,12 @@ static void plan_to_clean(const struct snapshot *s, struct plan *p)
 		struct plan_link *l = &p->links[i];
 
 		l->action = !l->seen || l->action == LINK_FOREIGN ? LINK_FOREIGN : LINK_REMOVE;
-		l->renamed = false;
+		l->renamed = l->named = false;
 		l->reason = NULL;
 		l->text = NULL;
 	}
 	remembered_names_done(&p->names);
-	p->names_changed = s->names.n > 0;
+	p->names_changed = p->names_first = s->names.n > 0;
 	if (p->directory != PLAN_DIRECTORY_LEFT)
 		p->directory =
 			s->links.state == LINKS_FINE ? PLAN_DIRECTORY_FINE : PLAN_DIRECTORY_REFUSED;

@@ -16,6 +16,7 @@ struct applier {
 	const struct config *c;
 	int fd; /* the links directory */
 	struct outcome out;
+	int unrecorded; /* names could not be written down: errno */
 	bool changed;
 };
 
@@ -142,8 +143,10 @@ static int remove_link(const struct applier *a, const struct plan_link *p)
 
 static int add_change(struct applier *a, const struct plan_link *p, int result)
 {
-	struct change *grown = reallocarray(a->out.changes, a->out.n_changes + 1, sizeof(*grown));
-	struct change made = {
+	struct change *made = &a->out.changes[a->out.n_changes++];
+	int r;
+
+	*made = (struct change){
 		.action = p->action,
 		.result = result >= 0                              ? CHANGE_DONE
 			  : result == -ESTALE || result == -EEXIST ? CHANGE_MOVED
@@ -152,21 +155,16 @@ static int add_change(struct applier *a, const struct plan_link *p, int result)
 		.restored = p->restored,
 		.renamed = p->renamed,
 	};
-	int r;
 
-	if (!grown)
-		return -ENOMEM;
-	a->out.changes = grown;
-	r = str_replace(&made.name, p->name);
+	r = str_replace(&made->name, p->name);
 	if (r >= 0)
-		r = str_replace(&made.key, p->key);
+		r = str_replace(&made->key, p->key);
 	if (r >= 0)
-		r = str_replace(&made.text, p->text);
+		r = str_replace(&made->text, p->text);
 	if (r >= 0)
-		r = str_replace(&made.was, p->seen ? p->seen->text : NULL);
+		r = str_replace(&made->was, p->seen ? p->seen->text : NULL);
 	if (r >= 0 && p->reason)
-		r = str_replace(&made.why, gate_to_string(p->reason->gate));
-	grown[a->out.n_changes++] = made;
+		r = str_replace(&made->why, gate_to_string(p->reason->gate));
 	return r;
 }
 
@@ -177,7 +175,9 @@ static int apply_link(struct applier *a, const struct plan_link *p)
 	/* Not the planner's word alone: what is not below a store is nobody's to touch. */
 	if (p->seen && p->action != LINK_CREATE && !plan_link_is_ours(a->c, p->seen, NULL))
 		return 0;
-	if (p->action == LINK_CREATE)
+	if (a->unrecorded && (p->named || p->renamed))
+		r = -a->unrecorded;
+	else if (p->action == LINK_CREATE)
 		r = make_link(a, p);
 	else if (p->action == LINK_REPLACE)
 		r = replace_link(a, p);
@@ -316,75 +316,43 @@ static int enter_directory(struct applier *a, const struct links_facts *seen,
 	return 1;
 }
 
-/* A name must be on record before its link goes, but a new link does not wait for the disk. */
-static void write_names(struct applier *a, const struct plan *p)
+/* The names as they have to be on record before any link is changed (rule 14). A name that could
+ * not be written down is not given; but a link to what does not fit goes even if its name is lost. */
+static int write_names_first(struct applier *a, const struct snapshot *s, const struct plan *p)
 {
-	int r = p->names_changed ? state_write_names(a->root, &p->names, FS_WRITE_DURABLE) : 0;
+	struct remembered_names first = {0};
+	int r = plan_names_first(p, s, &first);
 
+	if (r >= 0)
+		r = state_write_names(a->root, &first);
+	remembered_names_done(&first);
 	a->out.names_error = r < 0 ? -r : 0;
-}
-
-static bool takes_away(const struct plan *p)
-{
-	for (size_t i = 0; i < p->n_links; i++)
-		if (p->links[i].action == LINK_REMOVE)
-			return true;
-	return false;
+	a->unrecorded = a->out.names_error;
+	return r == -ENOMEM ? r : 0;
 }
 
 int apply(const struct root *r, const struct config *c, const struct snapshot *s,
 	  const struct plan *p, struct outcome *ret)
 {
-	struct applier a = {.root = r, .c = c, .fd = -EBADF};
-	bool names_first = takes_away(p);
+	struct applier a = {.root = r, .c = c, .fd = -EBADF, .unrecorded = s->names.error};
 	int k = 0;
 
-	if (p->directory == PLAN_DIRECTORY_LEFT ||
-	    (plan_changes(p) == 0 && !p->names_changed && strv_len(s->links.leftovers) == 0 &&
-	     !s->links.services_missing)) {
-		*ret = a.out;
-		return 0;
+	if (p->directory != PLAN_DIRECTORY_LEFT &&
+	    (plan_changes(p) > 0 || p->names_changed || strv_len(s->links.leftovers) > 0 ||
+	     s->links.services_missing)) {
+		a.out.changes = calloc(p->n_links + 1, sizeof(*a.out.changes));
+		k = !a.out.changes ? -ENOMEM : p->names_first ? write_names_first(&a, s, p) : 0;
+		if (k >= 0 && enter_directory(&a, &s->links, p->directory)) {
+			for (size_t i = 0; k >= 0 && i < p->n_links; i++)
+				k = apply_link(&a, &p->links[i]);
+			k = k < 0 ? k : sweep(&a, s->links.leftovers);
+			if (a.changed && fsync(a.fd) < 0)
+				a.out.sync_error = errno;
+		}
+		if (k >= 0 && p->names_changed && !a.out.names_error)
+			a.out.names_error = -state_write_names(a.root, &p->names);
+		fd_close(a.fd);
 	}
-	if (names_first)
-		write_names(&a, p);
-	if (enter_directory(&a, &s->links, p->directory)) {
-		for (size_t i = 0; k >= 0 && i < p->n_links; i++)
-			k = apply_link(&a, &p->links[i]);
-		k = k < 0 ? k : sweep(&a, s->links.leftovers);
-		if (a.changed && fsync(a.fd) < 0)
-			a.out.sync_error = errno;
-	}
-	if (!names_first)
-		write_names(&a, p);
-	fd_close(a.fd);
-	if (k < 0)
-		outcome_done(&a.out);
-	else
-		*ret = a.out;
-	return k;
-}
-
-int apply_clean(const struct root *r, const struct config *c, const struct snapshot *s,
-		struct outcome *ret)
-{
-	struct plan_link *links = calloc(s->links.n + 1, sizeof(*links));
-	struct plan p = {.links = links, .names_changed = s->names.n > 0};
-	int k;
-
-	if (!links)
-		return -ENOMEM;
-	for (size_t i = 0; i < s->links.n; i++) {
-		k = plan_link_is_ours(c, &s->links.items[i], NULL);
-		if (k > 0)
-			links[p.n_links++] = (struct plan_link){
-				.action = LINK_REMOVE,
-				.name = s->links.items[i].name,
-				.seen = &s->links.items[i],
-			};
-	}
-	if (s->links.state != LINKS_FINE)
-		p.directory = PLAN_DIRECTORY_REFUSED;
-	k = apply(r, c, s, &p, ret);
-	free(links);
+	*ret = a.out;
 	return k;
 }

@@ -241,7 +241,7 @@ int state_read_names(const struct root *r, struct remembered_names *ret)
 	return 0;
 }
 
-int state_write_names(const struct root *r, const struct remembered_names *n, enum fs_write how)
+int state_write_names(const struct root *r, const struct remembered_names *n)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *text = NULL;
@@ -262,7 +262,7 @@ int state_write_names(const struct root *r, const struct remembered_names *n, en
 		buf_add(&b, "\n");
 	}
 	k = buf_take(&b, &text);
-	return k < 0 ? k : fs_write(r, NAMES, text, 0644, how);
+	return k < 0 ? k : fs_write(r, NAMES, text, 0644, FS_WRITE_DURABLE);
 }
 
 /* 0 if there is none. */

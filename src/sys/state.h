@@ -42,7 +42,7 @@ int state_daemon_pid(const struct root *r) _nonnull_all_;
 
 /* Names. A record that cannot be read is a fact (ret->error). 0 or -ENOMEM. */
 int state_read_names(const struct root *r, struct remembered_names *ret) _must_check_ _nonnull_all_;
-int state_write_names(const struct root *r, const struct remembered_names *n, enum fs_write how)
+int state_write_names(const struct root *r, const struct remembered_names *n)
 	_must_check_ _nonnull_all_;
 
 /* Links have changed: the file "generation" holds a number that grows, for anybody's path unit. The
