@@ -1,19 +1,100 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/outcome.h"
 
+#include "base/str.h"
+
+void change_done(struct change *c)
+{
+	free(c->name);
+	free(c->key);
+	free(c->text);
+	free(c->was);
+	free(c->why);
+	*c = (struct change){0};
+}
+
 void outcome_done(struct outcome *o)
 {
-	for (size_t i = 0; i < o->n_changes; i++) {
-		struct change *c = &o->changes[i];
-
-		free(c->name);
-		free(c->key);
-		free(c->text);
-		free(c->was);
-		free(c->why);
-	}
+	for (size_t i = 0; i < o->n_changes; i++)
+		change_done(&o->changes[i]);
 	free(o->changes);
 	*o = (struct outcome){0};
+}
+
+static struct change *find(struct outcome *o, const char *name)
+{
+	for (size_t i = 0; i < o->n_changes; i++)
+		if (o->changes[i].result == CHANGE_DONE && str_eq(o->changes[i].name, name))
+			return &o->changes[i];
+	return NULL;
+}
+
+static void drop(struct outcome *o, struct change *c)
+{
+	change_done(c);
+	*c = o->changes[--o->n_changes];
+}
+
+int outcome_join(struct outcome *o, struct change *later)
+{
+	struct change *before = find(o, later->name), *grown;
+
+	if (!before) {
+		grown = reallocarray(o->changes, o->n_changes + 1, sizeof(*grown));
+		if (!grown)
+			return -ENOMEM;
+		o->changes = grown;
+		grown[o->n_changes++] = *later;
+		*later = (struct change){0};
+		return 0;
+	}
+	if (later->action != LINK_REMOVE)
+		later->action = before->action == LINK_CREATE ? LINK_CREATE : LINK_REPLACE;
+	if (later->action != LINK_REMOVE || before->was) {
+		free(later->was);
+		later->was = TAKE_PTR(before->was);
+	}
+	if (later->action == LINK_REPLACE && str_eq(later->was, later->text)) {
+		drop(o, before);
+		change_done(later);
+		return 0;
+	}
+	change_done(before);
+	*before = *later;
+	*later = (struct change){0};
+	return 0;
+}
+
+static int compare_changes(const void *a, const void *b)
+{
+	return strcmp(((const struct change *)a)->name, ((const struct change *)b)->name);
+}
+
+int outcome_tell_also(struct outcome *o, struct outcome *untold)
+{
+	struct change *grown =
+		reallocarray(o->changes, o->n_changes + untold->n_changes + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	o->changes = grown;
+	for (size_t i = 0; i < o->n_changes; i++) {
+		struct change *c = &grown[i], *before = find(untold, c->name);
+
+		if (!before || c->result != CHANGE_DONE)
+			continue;
+		if (c->action == LINK_CREATE && before->action == LINK_REMOVE &&
+		    !str_eq(c->text, before->was)) {
+			c->action = LINK_REPLACE;
+			c->was = TAKE_PTR(before->was);
+		}
+		drop(untold, before);
+	}
+	for (size_t i = 0; i < untold->n_changes; i++)
+		grown[o->n_changes++] = untold->changes[i];
+	untold->n_changes = 0;
+	qsort(grown, o->n_changes, sizeof(*grown), compare_changes);
+	return 0;
 }
 
 size_t outcome_count(const struct outcome *o, enum change_result result)

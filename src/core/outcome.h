@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What was done: apply's answer to a plan, as data.
+/* What was done: apply's answer to a plan, as data; and what others did that nobody was told of.
  * Knows: plans. Must not know: how it was done. Owns: its texts. */
 
 #include "base/macro.h"
@@ -40,6 +40,13 @@ struct outcome {
 };
 
 void outcome_done(struct outcome *o);
+void change_done(struct change *c);
+/* Takes a change over that was made after those that are there. Two of one link are told as one, or
+ * not at all if it is as it was. 0 or -ENOMEM. */
+int outcome_join(struct outcome *o, struct change *later) _must_check_ _nonnull_all_;
+/* Takes over what was changed before and is not told yet; sorted by name, as all changes are. Of a
+ * link that was changed again the last change is told. 0 or -ENOMEM. */
+int outcome_tell_also(struct outcome *o, struct outcome *untold) _must_check_ _nonnull_all_;
 /* Number of changes with that result. */
 size_t outcome_count(const struct outcome *o, enum change_result result) _nonnull_all_;
 /* Did anything fail that may come right by itself, so that it has to be tried again (rule 14)? Not what

@@ -225,10 +225,51 @@ static int tell(const struct pass_how *how, const struct pass *p)
 							   : REPORT_ERRORS);
 }
 
+/* What changed since the last answer is told by whoever answers, as if all of it were his. What is
+ * lost here is told in the journal. */
+static void take_untold(const struct pass_how *how, const struct pass *p, struct outcome *ret)
+{
+	if (!(how->flags & (PASS_ANSWER | PASS_CLEAN | PASS_NOTHING_NEW)))
+		(void)!record_add_untold(how->root, &p->outcome);
+	else if (!p->config.not_known)
+		(void)!record_take_untold(how->root, ret);
+	if (!(how->flags & PASS_ANSWER)) /* clean tells of itself only */
+		outcome_done(ret);
+}
+
+static bool is_linked(const struct plan *p, const char *key)
+{
+	for (size_t i = 0; i < p->n_links; i++)
+		if (p->links[i].action != LINK_REMOVE && p->links[i].action != LINK_FOREIGN &&
+		    str_eq(p->links[i].key, key))
+			return true;
+	return false;
+}
+
+/* A plugin that lost its link before is missed as one that loses it now. */
+static int tell_also(struct pass *p, struct outcome *untold)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < untold->n_changes; i++) {
+		const struct change *c = &untold->changes[i];
+		const struct config_plugin *said =
+			c->key ? config_find_plugin(&p->config, c->key) : NULL;
+
+		if (c->action == LINK_REMOVE && c->key && !c->renamed && (!said || said->enabled) &&
+		    p->seen.server.state != SERVER_ABSENT && !is_linked(&p->plan, c->key) &&
+		    !strv_has(p->plan.missed, c->key))
+			r = strv_add(&p->plan.missed, c->key);
+	}
+	strv_sort(p->plan.missed);
+	return r < 0 ? r : outcome_tell_also(&p->outcome, untold);
+}
+
 int pass_run(const struct pass_how *how, struct pass *ret)
 {
 	_cleanup_close_ int lock = -EBADF;
 	_cleanup_(pass_done) struct pass p = {0};
+	_cleanup_(outcome_done) struct outcome untold = {0};
 	int r = 0, told;
 
 	if (how->flags & PASS_CHANGE) {
@@ -241,9 +282,13 @@ int pass_run(const struct pass_how *how, struct pass *ret)
 		r = is_expected(how, &p);
 	if (r == 0 && (how->flags & PASS_CHANGE)) {
 		r = change(how, &p);
+		if (r >= 0)
+			take_untold(how, &p, &untold);
 		lock = fd_close(lock);
 		told = tell(how, &p);
 		r = r < 0 ? r : told;
+		if (r >= 0)
+			r = tell_also(&p, &untold);
 	}
 	if (r != 0)
 		return r;

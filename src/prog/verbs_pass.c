@@ -170,7 +170,8 @@ int ctl_pass(struct ctl *c, enum ctl_reload how)
 		{CTL_FORBID_RELOAD, PASS_FORBID},
 	};
 	_cleanup_(done_done) struct done d = {0};
-	struct pass_how pass = ctl_how(c, PASS_CHANGE | PASS_LOOK_AGAIN);
+	struct pass_how pass =
+		ctl_how(c, PASS_CHANGE | PASS_LOOK_AGAIN | (c->unit ? 0 : PASS_ANSWER));
 	int r;
 
 	for (size_t i = 0; i < ELEMENTSOF(flags); i++)

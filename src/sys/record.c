@@ -2,8 +2,10 @@
 #include "sys/record.h"
 
 #include "base/str.h"
+#include "core/wording.h"
 #include "sys/state.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 
 #define FORMAT "format 1\n"
@@ -11,6 +13,8 @@
 #define FORBIDDEN STATE_RUN_DIR "/reload-forbidden"
 #define STARTS STATE_RUN_DIR "/starts"
 #define ASKED STATE_RUN_DIR "/asked-by-daemon"
+#define UNTOLD "untold"
+#define UNTOLD_MAX_BYTES (256 * 1024)
 
 /* *ret_body points into *ret_text behind the format, or is NULL. 0 or -ENOMEM. */
 static int read_record(const struct root *r, const char *path, char **ret_text, char **ret_body)
@@ -198,4 +202,91 @@ int record_read_asked(const struct root *r, char **ret)
 int record_write_asked(const struct root *r, const char *fingerprint)
 {
 	return write_record(r, ASKED, fingerprint ? fingerprint : "");
+}
+
+/* ---- what nobody was told of ---- */
+
+static const enum link_action told_actions[] = {LINK_CREATE, LINK_REPLACE, LINK_REMOVE};
+
+/* ACTION FLAGS NAME PLUGIN TEXT WAS WHY, one line each, appended: a link is not kept waiting for
+ * what was told before. */
+int record_add_untold(const struct root *r, const struct outcome *o)
+{
+	_cleanup_close_ int dir = -EBADF, fd = -EBADF;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct stat st;
+	int k = 0;
+
+	if (outcome_count(o, CHANGE_DONE) == 0 || r->run_is_foreign)
+		return 0;
+	dir = root_open_path(r, STATE_RUN_DIR, O_PATH | O_DIRECTORY);
+	if (dir < 0)
+		return dir;
+	fd = openat(dir, UNTOLD, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size > UNTOLD_MAX_BYTES)
+		return 0;
+	buf_add(&b, st.st_size == 0 ? FORMAT : "");
+	for (size_t i = 0; i < o->n_changes; i++) {
+		const struct change *c = &o->changes[i];
+		const char *const texts[] = {c->name, c->key, c->text, c->was, c->why};
+
+		if (c->result != CHANGE_DONE)
+			continue;
+		buf_printf(&b, "%s\t%d", link_action_to_string(c->action),
+			   c->renamed + 2 * c->restored);
+		for (size_t j = 0; j < ELEMENTSOF(texts); j++) {
+			buf_add(&b, "\t");
+			buf_escape(&b, texts[j]);
+		}
+		buf_add(&b, "\n");
+	}
+	if (b.failed)
+		return -ENOMEM;
+	k = write(fd, b.data, b.len) < 0 ? -errno : 0;
+	return k;
+}
+
+/* 0 (also for a line that is none) or -ENOMEM. */
+static int parse_untold(char *line, struct outcome *to)
+{
+	_cleanup_(change_done) struct change c = {0};
+	char **const texts[] = {&c.name, &c.key, &c.text, &c.was, &c.why};
+	const char *action = strsep(&line, "\t"), *flag = strsep(&line, "\t");
+	int flags;
+
+	for (size_t i = 0; i < ELEMENTSOF(told_actions); i++)
+		if (str_eq(action, link_action_to_string(told_actions[i])))
+			c.action = told_actions[i];
+	flags = flag ? (int)strtol(flag, NULL, 10) : 0;
+	c.renamed = flags & 1;
+	c.restored = flags & 2;
+	for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+		const char *text = strsep(&line, "\t");
+		int k = text && *text ? str_unescape(text, strlen(text), texts[i]) : 0;
+
+		if (k == -ENOMEM)
+			return k;
+	}
+	return c.name && c.action != LINK_KEEP ? outcome_join(to, &c) : 0;
+}
+
+int record_take_untold(const struct root *r, struct outcome *ret)
+{
+	_cleanup_(outcome_done) struct outcome o = {0};
+	_cleanup_free_ char *text = NULL;
+	char *body = NULL, *save = NULL;
+	int k = r->run_is_foreign ? 0 : read_record(r, STATE_RUN_DIR "/" UNTOLD, &text, &body);
+
+	for (char *line = body ? strtok_r(body, "\n", &save) : NULL; line && k >= 0;
+	     line = strtok_r(NULL, "\n", &save))
+		k = parse_untold(line, &o);
+	if (k >= 0 && body)
+		k = fs_unlink(r, STATE_RUN_DIR "/" UNTOLD);
+	if (k < 0)
+		return k;
+	*ret = o;
+	o = (struct outcome){0};
+	return 0;
 }
