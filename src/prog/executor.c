@@ -49,6 +49,10 @@ int executor_look(struct executor *x, struct executor_look *ret)
 		r = units_read(x->root, &l.pass, &from, &l.units);
 	if (r < 0)
 		return r;
+	(void)hold_see(&x->hold, &l.units.lock, l.pass.config.hold_max_usec,
+		       clock_usec(CLOCK_BOOTTIME));
+	if (x->hold.state != HOLD_HOLDING) /* nobody is at work, or for too long */
+		l.units.lock.path = NULL;
 	requests_done(&l.units.requests);
 	l.units.requests = listed;
 	listed = (struct requests){0};

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "sys/asked.h"
 #include "sys/clock.h"
+#include "sys/pkglock.h"
 #include "sys/record.h"
 
 void units_done(struct units *u)
@@ -60,6 +61,10 @@ int units_read(const struct root *r, const struct pass *p, const struct units_so
 		k = asked_read(r, &u.requests);
 	if (k >= 0)
 		k = record_read_starts(r, &u.starts);
+	if (k >= 0)
+		k = pkglock_ask(r, &u.lock);
+	if (k == -EACCES) /* an ordinary user may not ask */
+		k = 0;
 	if (k < 0)
 		return k;
 	u.items = calloc(strv_len(p->config.units) + 1, sizeof(*u.items));
@@ -86,6 +91,7 @@ struct decide_facts units_facts(const struct units *u, const struct pass *p, siz
 		.unit = &u->items[i].unit,
 		.requests = &u->requests,
 		.starts = &u->starts,
+		.lock = u->lock.path ? &u->lock : NULL,
 		.asked_usec = now,
 		.now_usec = now,
 	};

@@ -22,6 +22,7 @@ struct units {
 	char *set; /* the loaded set of now */
 	struct requests requests;
 	struct starts starts;
+	struct lock_facts lock; /* the package manager's that is at work */
 };
 
 void units_done(struct units *u);

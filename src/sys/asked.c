@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "sys/clock.h"
+#include "sys/pkglock.h"
 #include "sys/state.h"
 
 #include <fcntl.h>
@@ -62,16 +63,18 @@ static void read_command(char *ret, size_t size)
 	ret[strcspn(ret, "\n")] = '\0';
 }
 
-static int make_text(const struct request *q, char **ret)
+static int make_text(const struct root *r, const struct request *q, char **ret)
 {
+	struct lock_facts l = {0};
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	char command[32];
 
+	(void)!pkglock_ask(r, &l); /* who may not ask is no package's script */
 	read_command(command, sizeof(command));
 	buf_printf(&b, FORMAT "kind %s\nunit ", kinds[q->kind]);
 	buf_escape(&b, q->unit);
-	buf_printf(&b, "\nreplaces %s\nset %s\nusec %" PRIu64 "\npid %d\ncommand ", q->replaces,
-		   q->set, clock_usec(CLOCK_BOOTTIME), (int)getpid());
+	buf_printf(&b, "\nreplaces %s\nset %s\nusec %" PRIu64 "\nholder %d\npid %d\ncommand ",
+		   q->replaces, q->set, clock_usec(CLOCK_BOOTTIME), lock_holder(&l), (int)getpid());
 	buf_escape(&b, command);
 	buf_add(&b, "\n");
 	return buf_take(&b, ret);
@@ -91,7 +94,7 @@ int asked_ask(const struct root *r, const struct request *request, char **ret_na
 		*ret_name = NULL;
 	if (strv_len(names) >= ASKED_MAX)
 		return 0;
-	k = make_text(request, &text);
+	k = make_text(r, request, &text);
 	if (k < 0)
 		return k;
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
@@ -133,7 +136,7 @@ static int read_line(const char *text, const char *key, char **ret)
 
 static int read_numbers(const char *text, struct request *q)
 {
-	_cleanup_free_ char *kind = NULL, *usec = NULL, *pid = NULL;
+	_cleanup_free_ char *kind = NULL, *usec = NULL, *pid = NULL, *holder = NULL;
 	int k = read_line(text, "kind", &kind);
 
 	if (k >= 0)
@@ -144,6 +147,9 @@ static int read_numbers(const char *text, struct request *q)
 		return k;
 	q->usec = strtoull(usec, NULL, 10);
 	q->pid = (int)strtol(pid, NULL, 10);
+	if (read_line(text, "holder", &holder) == -ENOMEM)
+		return -ENOMEM;
+	q->holder = holder ? (int)strtol(holder, NULL, 10) : 0;
 	for (q->kind = REQUEST_LOOK; q->kind < REQUEST_KIND_MAX; q->kind++)
 		if (str_eq(kinds[q->kind], kind))
 			return 0;
@@ -228,6 +234,7 @@ int asked_watch(const struct root *r)
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
 	if (inotify_add_watch(fd, path, IN_MOVED_TO | IN_CREATE | IN_ONLYDIR) < 0)
 		return -errno;
+	pkglock_wake(r, fd);
 	return TAKE_FD(fd);
 }
 

@@ -17,7 +17,8 @@
 /* A request that has lain there longer than that, and nobody is at work: nobody answers. */
 #define ASKED_PATIENCE_USEC (5 * USEC_PER_SEC)
 
-/* Files a request; its name, time, pid and command are filled in here. *ret_name (may be NULL) is
+/* Files a request; its name, time, pid, command and the package manager at work are
+ * filled in here. *ret_name (may be NULL) is
  * its file's, NULL if as many lie there as may: then it counts as asked. 0 or -errno. */
 int asked_ask(const struct root *r, const struct request *request, char **ret_name)
 	_must_check_ _nonnull_(1, 2);
@@ -25,7 +26,8 @@ int asked_ask(const struct root *r, const struct request *request, char **ret_na
 int asked_read(const struct root *r, struct requests *ret) _must_check_ _nonnull_all_;
 /* It is answered. 0 (also if it is gone) or -errno. */
 int asked_remove(const struct root *r, const char *name) _must_check_ _nonnull_all_;
-/* An inotify descriptor (non-blocking) that is readable when one has come. An fd or -errno. */
+/* An inotify descriptor (non-blocking) that is readable when one has come, or a package manager's
+ * lock was let go. An fd or -errno. */
 int asked_watch(const struct root *r) _must_check_ _nonnull_all_;
 
 /* Makes this process the executor, waiting for another one's end. An fd to keep, or -errno. */

@@ -75,7 +75,9 @@ static bool read_unit(struct scene *s, char *word)
 	return state >= 0;
 }
 
-/* request KIND AGE [replaces=now|other] [unit=NAME] */
+static const struct lock_facts manager = {.path = "/var/lib/dpkg/lock", .pid = 77};
+
+/* request KIND AGE [replaces=now|other] [unit=NAME] [holder=PID] */
 static bool read_request(struct scene *s, char *kind, char **save)
 {
 	static const char *const kinds[] = {"look", "reload", "reload-waits"};
@@ -92,6 +94,10 @@ static bool read_request(struct scene *s, char *kind, char **save)
 		const char *value = strchr(word, '=') ? strchr(word, '=') + 1 : "";
 		char **to = str_after(word, "unit=") ? &q.unit : &q.replaces;
 
+		if (str_after(word, "holder=")) {
+			q.holder = atoi(value);
+			continue;
+		}
 		free(*to);
 		*to = copy(to == &q.unit ? value : str_eq(value, "now") ? INVOCATION : OTHER);
 	}
@@ -134,6 +140,8 @@ static bool read_line(struct scene *s, char *key, char **save)
 		return read_start(s, word, save);
 	if (str_eq(key, "job"))
 		s->unit.job = true;
+	else if (str_eq(key, "held"))
+		s->facts.lock = &manager;
 	else if (str_eq(key, "own-reload"))
 		s->unit.own_reload = true;
 	else if (str_eq(key, "alias"))
@@ -166,7 +174,7 @@ static bool read_case(const char *text, struct scene *s)
 		char *save = NULL, *key = *line == ' ' ? NULL : strtok_r(line, " ", &save);
 		static const char *const ours[] = {"unit",   "job",       "own-reload", "alias",
 						   "record", "forbidden", "request",    "start",
-						   "settle", "asked",     "unanswered"};
+						   "settle", "asked",     "unanswered", "held"};
 
 		facts = facts && !str_eq(key, "expect:");
 		if (!facts || find(ours, ELEMENTSOF(ours), key) < 0) {
