@@ -5,6 +5,7 @@ import fcntl
 import os
 import random
 import re
+import signal
 import struct
 import subprocess
 import threading
@@ -358,3 +359,44 @@ def test_stop_and_start_leave_the_links(tree):
             assert daemon.stop() == 0
             assert "STOPPING=1" in daemon.messages
         assert tree.links() == right_links(["mysql"])
+
+
+def truncated(tree):
+    data = kit.plugin_bytes(tag="x")
+    tree.put(file_of("x"), data[: len(data) // 2])
+    return f"{file_of('x')} is not linked (truncated)"
+
+
+def without_entry(tree):
+    tree.plugin("x", entry=None)
+    return f"{file_of('x')} is not linked (no-entry-point)"
+
+
+def untrusted(tree):
+    (tree / tree.plugin("x")).chmod(0o775)
+    return f"{file_of('x')} is not linked (untrusted)"
+
+
+def shadowed(tree):
+    tree.plugin("good", layout="B")
+    return f"{kit.STORE}/1.0.0/libvsmtp_plugin_good.so is not linked (shadowed)"
+
+
+def a_second_link(tree):
+    tree.link("again.so", file_of("good"))
+    return "again.so"
+
+
+@pytest.mark.parametrize("refused", [truncated, without_entry, untrusted, shadowed, a_second_link])
+def test_rule_16_a_new_refusal_is_said_once_when_it_appears(tree, refused):
+    tree.plugin("good")
+    with tree.daemon() as daemon:
+        daemon.wait_links(right_links(["good"]))
+        words = refused(tree)
+        world.log_wait(daemon, words)
+        for name in ("one", "two"):  # further looks
+            tree.plugin(name)
+            kit.wait_until(lambda n=name: link_of(n) in tree.links(), what="its link")
+        daemon.signal(signal.SIGHUP)
+        kit.wait_until(lambda: daemon.messages.count("READY=1") == 2, what="the look at everything")
+        assert daemon.log.count(words) == 1, daemon.log
