@@ -33,30 +33,11 @@ bool request_is_about(const struct request *r, const struct unit_facts *u)
 	return !*r->unit || unit_facts_is_called(u, r->unit);
 }
 
-void start_done(struct start *s)
+void starts_add(struct starts *s, const struct start *made)
 {
-	free(s->unit);
-	free(s->replaced);
-	free(s->set);
-	*s = (struct start){0};
-}
-
-void starts_done(struct starts *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		start_done(&s->items[i]);
-	*s = (struct starts){0};
-}
-
-void starts_add(struct starts *s, struct start *made)
-{
-	if (s->n == STARTS_MAX) {
-		start_done(&s->items[0]);
-		memmove(&s->items[0], &s->items[1], (STARTS_MAX - 1) * sizeof(s->items[0]));
-		s->n--;
-	}
+	if (s->n == STARTS_MAX)
+		memmove(&s->items[0], &s->items[1], --s->n * sizeof(s->items[0]));
 	s->items[s->n++] = *made;
-	*made = (struct start){0};
 }
 
 void decision_done(struct decision *d)
@@ -295,7 +276,6 @@ int decide(const struct decide_facts *f, struct decision *ret)
 		answer(&d, DECIDE_GIVE_UP, vain);
 	else
 		decide_time(f, &a, &d);
-	*ret = d;
-	d = (struct decision){0};
+	*ret = TAKE(d);
 	return 0;
 }

@@ -63,11 +63,11 @@ enum start_result {
 struct start {
 	uint64_t usec;     /* when it was asked for */
 	uint64_t end_usec; /* when its job ended, 0 if that was not seen */
-	char *unit;        /* the manager's name for it */
 	bool reload;
 	enum start_result result;
-	char *replaced; /* the invocation it had before, or "" */
-	char *set;      /* fingerprint of what it was to load */
+	char unit[256];                    /* the manager's name for it */
+	char replaced[33];                 /* the invocation it had before, or "" */
+	char set[LOADED_FINGERPRINT_SIZE]; /* of what it was to load */
 };
 
 #define STARTS_MAX 16
@@ -76,10 +76,8 @@ struct starts {
 	size_t n;
 };
 
-void start_done(struct start *s);
-void starts_done(struct starts *s);
-/* Takes it over; the oldest makes room. */
-void starts_add(struct starts *s, struct start *made) _nonnull_all_;
+/* The oldest makes room. */
+void starts_add(struct starts *s, const struct start *made) _nonnull_all_;
 
 /* ---- the decision ---- */
 

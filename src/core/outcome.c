@@ -44,8 +44,7 @@ int outcome_join(struct outcome *o, struct change *later)
 		if (!grown)
 			return -ENOMEM;
 		o->changes = grown;
-		grown[o->n_changes++] = *later;
-		*later = (struct change){0};
+		grown[o->n_changes++] = TAKE(*later);
 		return 0;
 	}
 	if (later->action != LINK_REMOVE)
@@ -60,8 +59,7 @@ int outcome_join(struct outcome *o, struct change *later)
 		return 0;
 	}
 	change_done(before);
-	*before = *later;
-	*later = (struct change){0};
+	*before = TAKE(*later);
 	return 0;
 }
 

@@ -54,10 +54,8 @@ int executor_look(struct executor *x, struct executor_look *ret)
 	if (x->hold.state != HOLD_HOLDING) /* nobody is at work, or for too long */
 		l.units.lock.path = NULL;
 	requests_done(&l.units.requests);
-	l.units.requests = listed;
-	listed = (struct requests){0};
-	*ret = l;
-	l = (struct executor_look){0};
+	l.units.requests = TAKE(listed);
+	*ret = TAKE(l);
 	return 0;
 }
 
@@ -108,8 +106,7 @@ static int make_answer(struct executor *x, const struct executor_look *l, struct
 			r = answer_add(&a, &x->answered.items[i]);
 	if (r < 0)
 		return r;
-	*ret = a;
-	a = (struct answer){0};
+	*ret = TAKE(a);
 	return 0;
 }
 

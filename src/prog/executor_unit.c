@@ -203,20 +203,17 @@ static void settle_begun(struct executor *x, struct executor_unit *u, struct exe
 	report(x, u, s->reload, words[result], "asked for before; its end was not seen");
 }
 
-static int begin_start(struct executor *x, struct executor_look *l, const struct unit_facts *unit,
-		       bool reload)
+static void begin_start(struct executor *x, struct executor_look *l, const struct unit_facts *unit,
+			bool reload)
 {
-	_cleanup_(start_done) struct start s = {.usec = clock_usec(CLOCK_BOOTTIME),
-						.reload = reload};
-	char set[LOADED_FINGERPRINT_SIZE];
+	struct start s = {.usec = clock_usec(CLOCK_BOOTTIME), .reload = reload};
 
-	loaded_fingerprint(l->units.set, set);
-	if (str_replace(&s.unit, unit_facts_id(unit)) < 0 || str_replace(&s.set, set) < 0 ||
-	    str_replace(&s.replaced, unit->invocation ? unit->invocation : "") < 0)
-		return -ENOMEM;
+	loaded_fingerprint(l->units.set, s.set);
+	(void)snprintf(s.unit, sizeof(s.unit), "%s", unit_facts_id(unit));
+	(void)snprintf(s.replaced, sizeof(s.replaced), "%s",
+		       unit->invocation ? unit->invocation : "");
 	starts_add(&l->units.starts, &s);
 	write_starts(x, l);
-	return 0;
 }
 
 /* ---- doing it ---- */
@@ -277,10 +274,9 @@ static int act(struct executor *x, struct executor_unit *u, struct executor_look
 		r = set_word(u, ANSWER_ACTING, d, why);
 	if (r >= 0)
 		r = executor_answer(x, l);
-	if (r >= 0)
-		r = begin_start(x, l, unit, reload);
 	if (r < 0)
 		return r;
+	begin_start(x, l, unit, reload);
 	r = run_job(x, u, reload, &result);
 	if (r == -ENOMEM)
 		return r;

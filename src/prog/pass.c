@@ -292,8 +292,7 @@ int pass_run(const struct pass_how *how, struct pass *ret)
 	}
 	if (r != 0)
 		return r;
-	*ret = p;
-	p = (struct pass){0};
+	*ret = TAKE(p);
 	return 0;
 }
 

@@ -16,7 +16,6 @@ void units_done(struct units *u)
 	free(u->items);
 	free(u->set);
 	requests_done(&u->requests);
-	starts_done(&u->starts);
 	*u = (struct units){0};
 }
 
@@ -46,8 +45,7 @@ static int read_unit(const struct root *r, const char *name, const struct units_
 	k = record_read_unit(r, &unit);
 	if (k < 0)
 		return k;
-	u->items[u->n++].unit = unit;
-	unit = (struct unit_facts){0};
+	u->items[u->n++].unit = TAKE(unit);
 	return 0;
 }
 
@@ -74,8 +72,7 @@ int units_read(const struct root *r, const struct pass *p, const struct units_so
 		k = read_unit(r, *name, from, &u);
 	if (k < 0)
 		return k;
-	*ret = u;
-	u = (struct units){0};
+	*ret = TAKE(u);
 	return 0;
 }
 
@@ -110,8 +107,7 @@ int units_look(const struct root *r, const struct pass *p, const struct units_so
 	}
 	if (k < 0)
 		return k;
-	*ret = u;
-	u = (struct units){0};
+	*ret = TAKE(u);
 	return 0;
 }
 

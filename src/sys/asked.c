@@ -8,7 +8,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sys/inotify.h>
+#include <limits.h>
 #include <sys/random.h>
 
 #define DIRECTORY STATE_RUN_DIR "/asked"
@@ -84,7 +84,8 @@ int asked_ask(const struct root *r, const struct request *request, char **ret_na
 {
 	_cleanup_close_ int dir = open_directory(r);
 	_cleanup_strv_ char **names = NULL;
-	_cleanup_free_ char *path = NULL, *text = NULL;
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX];
 	uint64_t number = 0;
 	int k = dir < 0 ? dir : list(r, &names);
 
@@ -99,10 +100,7 @@ int asked_ask(const struct root *r, const struct request *request, char **ret_na
 		return k;
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		return -EAGAIN;
-	if (asprintf(&path, DIRECTORY "/%016" PRIx64, number) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
+	(void)snprintf(path, sizeof(path), DIRECTORY "/%016" PRIx64, number);
 	k = fs_write(r, path, text, 0644, FS_WRITE_VOLATILE);
 	if (k >= 0 && ret_name)
 		k = str_replace(ret_name, strrchr(path, '/') + 1);
@@ -111,27 +109,16 @@ int asked_ask(const struct root *r, const struct request *request, char **ret_na
 
 /* ---- listing ---- */
 
-/* The value of the line "KEY VALUE" as it is, or NULL. */
-static const char *find_line(const char *text, const char *key, size_t *ret_len)
-{
-	for (; text && *text; text += strcspn(text, "\n"), text += *text == '\n') {
-		const char *value = str_after(text, key);
-
-		if (value && *value == ' ') {
-			*ret_len = strcspn(value + 1, "\n");
-			return value + 1;
-		}
-	}
-	return NULL;
-}
-
-/* 0, -EINVAL (no such line, or damaged), -ENOMEM. */
+/* The value of the line "KEY VALUE". 0, -EINVAL (no such line, or damaged), -ENOMEM. */
 static int read_line(const char *text, const char *key, char **ret)
 {
-	size_t len;
-	const char *value = find_line(text, key, &len);
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n') {
+		const char *value = str_after(text, key);
 
-	return value ? str_unescape(value, len, ret) : -EINVAL;
+		if (value && *value == ' ')
+			return str_unescape(value + 1, strcspn(value + 1, "\n"), ret);
+	}
+	return -EINVAL;
 }
 
 static int read_numbers(const char *text, struct request *q)
@@ -150,20 +137,20 @@ static int read_numbers(const char *text, struct request *q)
 	if (read_line(text, "holder", &holder) == -ENOMEM)
 		return -ENOMEM;
 	q->holder = holder ? (int)strtol(holder, NULL, 10) : 0;
-	for (q->kind = REQUEST_LOOK; q->kind < REQUEST_KIND_MAX; q->kind++)
-		if (str_eq(kinds[q->kind], kind))
-			return 0;
-	return -EINVAL;
+	q->kind = (enum request_kind)str_index(kinds, REQUEST_KIND_MAX, kind);
+	return q->kind == REQUEST_KIND_MAX ? -EINVAL : 0;
 }
 
 static int read_request(const struct root *r, const char *name, struct request *ret)
 {
 	_cleanup_(request_done) struct request q = {.name = strdup(name)};
-	_cleanup_free_ char *path = NULL, *text = NULL;
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX];
 	int k;
 
-	if (!q.name || asprintf(&path, DIRECTORY "/%s", name) < 0)
+	if (!q.name)
 		return -ENOMEM;
+	(void)snprintf(path, sizeof(path), DIRECTORY "/%s", name);
 	k = fs_read(r, path, REQUEST_MAX_BYTES, &text, NULL);
 	if (k < 0)
 		return k;
@@ -180,8 +167,7 @@ static int read_request(const struct root *r, const char *name, struct request *
 		k = read_line(text, "command", &q.command);
 	if (k < 0)
 		return k;
-	*ret = q;
-	q = (struct request){0};
+	*ret = TAKE(q);
 	return 0;
 }
 
@@ -203,39 +189,28 @@ int asked_read(const struct root *r, struct requests *ret)
 		all.n += k >= 0;
 		all.not_known += k < 0 && k != -ENOENT;
 	}
-	*ret = all;
-	all = (struct requests){0};
+	*ret = TAKE(all);
 	return 0;
 }
 
 int asked_remove(const struct root *r, const char *name)
 {
-	_cleanup_free_ char *path = NULL;
+	char path[PATH_MAX];
 	int k;
 
-	if (asprintf(&path, DIRECTORY "/%s", name) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
+	(void)snprintf(path, sizeof(path), DIRECTORY "/%s", name);
 	k = fs_unlink(r, path);
 	return k == -ENOENT ? 0 : k;
 }
 
 int asked_watch(const struct root *r)
 {
-	_cleanup_close_ int dir = open_directory(r), fd = -EBADF;
-	char path[64];
+	_cleanup_close_ int dir = open_directory(r);
+	int fd = dir < 0 ? dir : state_watch(r, DIRECTORY);
 
-	if (dir < 0)
-		return dir;
-	fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
-	if (inotify_add_watch(fd, path, IN_MOVED_TO | IN_CREATE | IN_ONLYDIR) < 0)
-		return -errno;
-	pkglock_wake(r, fd);
-	return TAKE_FD(fd);
+	if (fd >= 0)
+		pkglock_wake(r, fd);
+	return fd;
 }
 
 /* ---- who is the executor ---- */

@@ -6,16 +6,15 @@
 #include "sys/clock.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
 #define NAMES STATE_VAR_DIR "/" STATE_FILE_NAMES
-#define GENERATION STATE_RUN_DIR "/generation"
 #define FILE_MAX_BYTES ((size_t)64 * 1024 * 1024)
 
 int state_prepare(const struct root *r)
@@ -236,8 +235,7 @@ int state_read_names(const struct root *r, struct remembered_names *ret)
 		if (k < 0)
 			return k;
 	}
-	*ret = n;
-	n = (struct remembered_names){0};
+	*ret = TAKE(n);
 	return 0;
 }
 
@@ -265,54 +263,46 @@ int state_write_names(const struct root *r, const struct remembered_names *n)
 	return k < 0 ? k : fs_write(r, NAMES, text, 0644, FS_WRITE_DURABLE);
 }
 
-/* 0 if there is none. */
-static int64_t read_number(const struct root *r, const char *path)
-{
-	_cleanup_free_ char *text = NULL;
-
-	return fs_read(r, path, 64, &text, NULL) >= 0 ? strtoll(text, NULL, 10) : 0;
-}
-
-static int write_number(const struct root *r, const char *path, int64_t number)
-{
-	char text[64];
-
-	(void)snprintf(text, sizeof(text), "%" PRId64 "\n", number);
-	return fs_write(r, path, text, 0644, FS_WRITE_VOLATILE);
-}
-
 int state_count_change(const struct root *r)
 {
-	return write_number(r, GENERATION, read_number(r, GENERATION) + 1);
-}
+	_cleanup_free_ char *text = NULL;
+	char number[32];
 
-static int text_path(const char *file, char **ret)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	buf_printf(&b, STATE_RUN_DIR "/%s", file);
-	return buf_take(&b, ret);
+	(void)!state_read_text(r, STATE_FILE_GENERATION, &text);
+	(void)snprintf(number, sizeof(number), "%lld\n", (text ? strtoll(text, NULL, 10) : 0) + 1);
+	return state_write_text(r, STATE_FILE_GENERATION, number);
 }
 
 int state_write_text(const struct root *r, const char *file, const char *text)
 {
-	_cleanup_free_ char *path = NULL;
-	int k = text_path(file, &path);
+	char path[PATH_MAX];
 
-	return k < 0 ? k : fs_write(r, path, text, 0644, FS_WRITE_VOLATILE);
+	(void)snprintf(path, sizeof(path), STATE_RUN_DIR "/%s", file);
+	return fs_write(r, path, text, 0644, FS_WRITE_VOLATILE);
 }
 
 int state_read_text(const struct root *r, const char *file, char **ret)
 {
-	_cleanup_free_ char *path = NULL, *text = NULL;
-	int k = text_path(file, &path);
+	char path[PATH_MAX];
+	int k;
 
-	if (k >= 0)
-		k = fs_read(r, path, FILE_MAX_BYTES, &text, NULL);
-	if (k < 0 && k != -ENOENT && k != -ENOTDIR)
-		return k;
-	*ret = TAKE_PTR(text);
-	return 0;
+	(void)snprintf(path, sizeof(path), STATE_RUN_DIR "/%s", file);
+	k = fs_read(r, path, FILE_MAX_BYTES, ret, NULL);
+	return k == -ENOENT || k == -ENOTDIR ? 0 : k;
+}
+
+int state_watch(const struct root *r, const char *directory)
+{
+	_cleanup_close_ int dir = root_open_path(r, directory, O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int fd = dir < 0 ? -EBADF : inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	char path[64];
+
+	if (dir < 0)
+		return dir;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	if (fd < 0 || inotify_add_watch(fd, path, IN_MOVED_TO | IN_CREATE) < 0)
+		return -errno;
+	return TAKE_FD(fd);
 }
 
 int state_directory_key(const struct root *r, const char *path, char **ret)

@@ -45,6 +45,10 @@ int state_read_names(const struct root *r, struct remembered_names *ret) _must_c
 int state_write_names(const struct root *r, const struct remembered_names *n)
 	_must_check_ _nonnull_all_;
 
+/* An inotify descriptor (non-blocking) that is readable when something came into that directory. An
+ * fd or -errno. */
+int state_watch(const struct root *r, const char *directory) _must_check_ _nonnull_all_;
+
 /* Links have changed: the file "generation" holds a number that grows, for anybody's path unit. The
  * caller holds the lock. 0 or -errno. */
 int state_count_change(const struct root *r) _must_check_ _nonnull_all_;
@@ -64,5 +68,6 @@ int state_write_text(const struct root *r, const char *file, const char *text)
 	_must_check_ _nonnull_all_;
 int state_read_text(const struct root *r, const char *file, char **ret) _must_check_ _nonnull_all_;
 #define STATE_FILE_STATUS "status"
+#define STATE_FILE_GENERATION "generation"
 #define STATE_FILE_LAST_RELOAD "last-reload"
 #define STATE_FILE_NEW_DIRECTORY "new-directory"

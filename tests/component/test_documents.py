@@ -195,7 +195,8 @@ def test_state_files_and_message_ids_are_in_the_manual():
         text = source(f"src/sys/{name}.c")
         files += re.findall(r'#define \w+ STATE_\w+_DIR "/([\w-]+)"', text)
         files += re.findall(r'#define LOCK "([\w.]+)"', text)
-        files += [f"{what}-UNIT" for what in re.findall(r'STATE_RUN_DIR "/(\w+)-%s"', text)]
+        files += re.findall(r'#define FILE_\w+ "([\w-]+)"', text)
+        files += [f"{what}-UNIT" for what in re.findall(r'#define FILE_\w+ "(\w+)-%s"', text)]
     assert len(set(files)) >= 13
     text = section("vsmtp-plugind.8", "FILES")
     found = set(re.findall(r"^\.It Pa /(?:run|var/lib)/vsmtp-plugind/(\S+)$", text, re.M))

@@ -33,7 +33,6 @@ static void scene_done(struct scene *s)
 	world_done(&s->world);
 	unit_facts_done(&s->unit);
 	requests_done(&s->requests);
-	starts_done(&s->starts);
 	buf_done(&s->world_text);
 	free(s->set);
 	free(s->error);
@@ -120,10 +119,10 @@ static bool read_start(struct scene *s, char *age, char **save)
 			     .end_usec = ago(age),
 			     .reload = kind == 1,
 			     .result = (enum start_result)MAX(result, 0),
-			     .unit = copy(unit ? unit : "vsmtp.service"),
-			     .replaced = copy("-"),
-			     .set = copy(str_eq(set, "now") ? "now" : "other")};
+			     .replaced = "-"};
 
+	(void)snprintf(made.unit, sizeof(made.unit), "%s", unit ? unit : "vsmtp.service");
+	(void)snprintf(made.set, sizeof(made.set), "%s", str_eq(set, "now") ? "now" : "other");
 	starts_add(&s->starts, &made);
 	return kind >= 0 && result >= 0 && set;
 }
@@ -208,10 +207,8 @@ static void fill_in(struct scene *s)
 		s->unit.forbidden = copy(s->fingerprint);
 	}
 	for (size_t i = 0; i < s->starts.n; i++)
-		if (str_eq(s->starts.items[i].set, "now")) {
-			free(s->starts.items[i].set);
-			s->starts.items[i].set = copy(s->fingerprint);
-		}
+		if (str_eq(s->starts.items[i].set, "now"))
+			memcpy(s->starts.items[i].set, s->fingerprint, sizeof(s->fingerprint));
 }
 
 static int decide_text(const char *text, struct scene *s, char **ret)
