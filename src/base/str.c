@@ -30,9 +30,12 @@ size_t str_index(const char *const *words, size_t n, const char *word)
 bool str_fields(char *line, char **ret, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		ret[i] = strsep(&line, "\t");
-		if (!ret[i])
+		if (!line)
 			return false;
+		ret[i] = line;
+		line = strchr(line, '\t');
+		if (line)
+			*line++ = '\0';
 	}
 	return true;
 }
