@@ -266,7 +266,7 @@ int executor_run(const struct root *root)
 	}
 	r = state_prepare(root);
 	if (r >= 0)
-		r = x.lock_fd = asked_lock_executor(root);
+		r = x.lock_fd = state_take_role(root, STATE_ROLE_EXECUTOR, STATE_WAIT);
 	if (r >= 0)
 		r = x.watch_fd = asked_watch(root);
 	if (r >= 0)

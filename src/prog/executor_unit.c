@@ -48,18 +48,10 @@ void executor_unit_done(struct executor_unit *u)
 
 /* ---- what came of it ---- */
 
-static void add_pair(struct buf *b, const char *key, const char *value)
-{
-	buf_printf(b, "%s=", key);
-	buf_escape(b, value);
-	buf_add(b, "\n");
-}
-
 /* For `status`. */
-static void write_result(const struct executor *x, const char *unit, const char *action,
-			 const char *result, const char *why)
+static void write_result(const struct executor *x, const struct executor_unit *u,
+			 const char *action, const char *result, const char *why)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *text = NULL;
 	char when[32] = "";
 	time_t now = time(NULL);
@@ -68,14 +60,11 @@ static void write_result(const struct executor *x, const char *unit, const char 
 
 	if (gmtime_r(&now, &tm))
 		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	add_pair(&b, "time", when);
-	add_pair(&b, "unit", unit);
-	add_pair(&b, "action", action);
-	add_pair(&b, "result", result);
-	add_pair(&b, "why", why);
-	r = buf_take(&b, &text);
-	if (r >= 0)
-		r = state_write_text(x->root, STATE_FILE_LAST_RELOAD, text);
+	r = asprintf(&text, "time=%s\nunit=%s\naction=%s\nresult=%s\nwhy=%s\n", when, u->shown,
+		     action, result, why);
+	if (r < 0)
+		text = NULL;
+	r = r < 0 ? -ENOMEM : state_write_text(x->root, STATE_FILE_LAST_RELOAD, text);
 	if (r < 0)
 		(void)log_errno(LOG_WARNING, r, "cannot write down the result");
 }
@@ -100,7 +89,7 @@ static void report(const struct executor *x, const struct executor_unit *u, bool
 	else
 		log_fields(str_eq(result, "canceled") ? LOG_NOTICE : LOG_ERR, LOG_ID_RELOAD_FAILED,
 			   fields, "%s: %s ended as \"%s\" (%s)", u->shown, action, result, why);
-	write_result(x, u->name, action, result, why);
+	write_result(x, u, action, result, why);
 }
 
 /* Does the world still look as it did? 1, 0, -errno. */

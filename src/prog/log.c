@@ -96,19 +96,16 @@ void log_msg(int level, const char *format, ...)
 
 int log_errno(int level, int error, const char *format, ...)
 {
-	const char *fields[2] = {NULL, NULL};
+	int positive = error < 0 ? -error : error;
 	char text[4096], field[32];
-	int positive = error < 0 ? -error : error, len;
 	va_list ap;
 
 	va_start(ap, format);
-	len = vsnprintf(text, sizeof(text), format, ap);
+	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	if (len >= 0 && (size_t)len < sizeof(text))
-		(void)snprintf(text + len, sizeof(text) - (size_t)len, ": %s", strerror(positive));
 	(void)snprintf(field, sizeof(field), "ERRNO=%d", positive);
-	fields[0] = field;
-	say(level, NULL, fields, text);
+	log_fields(level, NULL, (const char *const[]){field, NULL}, "%s: %s", text,
+		   strerror(positive));
 	return -positive;
 }
 

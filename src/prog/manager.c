@@ -394,12 +394,13 @@ static int add_sources(struct manager *m)
 
 static int become_the_daemon(struct manager *m)
 {
-	int pid = 0, r = state_prepare(m->root);
+	int r = state_prepare(m->root);
 
 	if (r >= 0)
-		r = m->daemon_fd = state_lock_daemon(m->root, &pid);
+		r = m->daemon_fd = state_take_role(m->root, STATE_ROLE_DAEMON, STATE_WAIT_NOT);
 	if (r == -EBUSY) {
-		log_msg(LOG_ERR, "Another vsmtp-plugind serves this tree already (pid %d)", pid);
+		log_msg(LOG_ERR, "Another vsmtp-plugind serves this tree already (pid %d)",
+			state_role_pid(m->root, STATE_ROLE_DAEMON));
 		return r;
 	}
 	return r < 0 ? log_errno(LOG_ERR, r, "Cannot write to " STATE_RUN_DIR) : 0;

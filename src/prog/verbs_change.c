@@ -111,7 +111,7 @@ int verb_clean(struct ctl *c)
 		r = print_clean(c, &p);
 	if (r < 0)
 		return r;
-	daemon = state_daemon_pid(&c->root);
+	daemon = state_role_pid(&c->root, STATE_ROLE_DAEMON);
 	if (daemon > 0)
 		log_msg(LOG_WARNING,
 			"vsmtp-plugind runs (pid %d) and will put them back: stop it first",

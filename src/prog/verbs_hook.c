@@ -9,6 +9,7 @@
 #include "sys/asked.h"
 #include "sys/booted.h"
 #include "sys/clock.h"
+#include "sys/state.h"
 
 #define CALL_LIMIT_USEC (5 * USEC_PER_SEC)
 #define LAST_WORD_USEC (10 * USEC_PER_SEC)
@@ -128,7 +129,7 @@ static int request(struct ctl *c, const struct unit_facts *u, const struct reque
 		return refuse(c, u, strerror(-r));
 	(void)!unit_start(c->manager, UNIT_ASKED);
 	started = unit_start(c->manager, UNIT_EXECUTOR);
-	if (started < 0 && name && asked_executor_pid(&c->root) == 0) {
+	if (started < 0 && name && state_role_pid(&c->root, STATE_ROLE_EXECUTOR) == 0) {
 		(void)!asked_remove(&c->root, name);
 		return refuse(c, u, UNIT_EXECUTOR " cannot be started");
 	}

@@ -9,7 +9,7 @@
 #include <limits.h>
 #include <sys/random.h>
 
-#define TEMPORARY_TRIES 16
+#define PUT_BACK_TRIES 16
 
 struct applier {
 	const struct root *root;
@@ -20,6 +20,7 @@ struct applier {
 	bool changed;
 };
 
+/* Nobody else has it, as far as chance goes; if somebody has, the change is made by the next pass. */
 static int temporary_name(char *name, size_t size)
 {
 	static const char letters[] =
@@ -49,11 +50,6 @@ static bool is_as_seen(int fd, const char *name, const struct link *seen)
 	       memcmp(text, seen->text, (size_t)n) == 0;
 }
 
-static int make_link(const struct applier *a, const struct plan_link *p)
-{
-	return symlinkat(p->text, a->fd, p->name) < 0 ? -errno : 0;
-}
-
 static ino_t inode_of(int fd, const char *name)
 {
 	struct stat st;
@@ -66,7 +62,7 @@ static ino_t inode_of(int fd, const char *name)
  * what it supersedes goes, as it would have without us. */
 static int put_back(int fd, const char *name, const char *place, ino_t placed)
 {
-	for (unsigned i = 0; i < TEMPORARY_TRIES; i++) {
+	for (unsigned i = 0; i < PUT_BACK_TRIES; i++) {
 		ino_t next = inode_of(fd, name);
 
 		if (renameat2(fd, name, fd, place, RENAME_EXCHANGE) < 0) {
@@ -97,13 +93,10 @@ static int replace_link(const struct applier *a, const struct plan_link *p)
 {
 	char name[64];
 	ino_t made;
-	int r = -EEXIST;
+	int r = temporary_name(name, sizeof(name));
 
-	for (unsigned i = 0; r == -EEXIST && i < TEMPORARY_TRIES; i++) {
-		r = temporary_name(name, sizeof(name));
-		if (r >= 0 && symlinkat(p->text, a->fd, name) < 0)
-			r = -errno;
-	}
+	if (r >= 0 && symlinkat(p->text, a->fd, name) < 0)
+		r = -errno;
 	if (r < 0)
 		return r;
 	made = inode_of(a->fd, name);
@@ -122,15 +115,12 @@ static int replace_link(const struct applier *a, const struct plan_link *p)
 static int remove_link(const struct applier *a, const struct plan_link *p)
 {
 	char name[64];
-	int r = -EEXIST;
+	int r = temporary_name(name, sizeof(name));
 
 	if (!is_as_seen(a->fd, p->name, p->seen))
 		return -ESTALE;
-	for (unsigned i = 0; r == -EEXIST && i < TEMPORARY_TRIES; i++) {
-		r = temporary_name(name, sizeof(name));
-		if (r >= 0 && renameat2(a->fd, p->name, a->fd, name, RENAME_NOREPLACE) < 0)
-			r = errno == ENOENT ? -ESTALE : -errno;
-	}
+	if (r >= 0 && renameat2(a->fd, p->name, a->fd, name, RENAME_NOREPLACE) < 0)
+		r = errno == ENOENT ? -ESTALE : -errno;
 	if (r == -EINVAL) /* no flags here: it was looked at right before */
 		return unlinkat(a->fd, p->name, 0) < 0 ? -errno : 0;
 	if (r < 0)
@@ -178,7 +168,7 @@ static int apply_link(struct applier *a, const struct plan_link *p)
 	if (a->unrecorded && (p->named || p->renamed))
 		r = -a->unrecorded;
 	else if (p->action == LINK_CREATE)
-		r = make_link(a, p);
+		r = symlinkat(p->text, a->fd, p->name) < 0 ? -errno : 0;
 	else if (p->action == LINK_REPLACE)
 		r = replace_link(a, p);
 	else if (p->action == LINK_REMOVE)

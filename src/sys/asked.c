@@ -12,7 +12,6 @@
 #include <sys/random.h>
 
 #define DIRECTORY STATE_RUN_DIR "/asked"
-#define LOCK "executor.lock"
 #define FORMAT "format 1\n"
 #define REQUEST_MAX_BYTES 4096
 
@@ -213,51 +212,12 @@ int asked_watch(const struct root *r)
 	return fd;
 }
 
-/* ---- who is the executor ---- */
-
-static int open_lock(const struct root *r, int flags)
-{
-	_cleanup_close_ int dir = root_open_path(r, STATE_RUN_DIR, O_PATH | O_DIRECTORY);
-	int fd;
-
-	if (dir < 0)
-		return dir;
-	fd = openat(dir, LOCK, flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
-	return fd < 0 ? -errno : fd;
-}
-
-/* A POSIX lock, as the daemon's (sys/state): who finds it taken can ask by whom. */
-int asked_lock_executor(const struct root *r)
-{
-	_cleanup_close_ int fd = open_lock(r, O_RDWR | O_CREAT);
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-	if (fd < 0)
-		return fd;
-	while (fcntl(fd, F_SETLKW, &lock) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return TAKE_FD(fd);
-}
-
-int asked_executor_pid(const struct root *r)
-{
-	_cleanup_close_ int fd = open_lock(r, O_RDONLY);
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-	if (fd == -EACCES)
-		return fd;
-	if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
-		return 0;
-	return lock.l_pid;
-}
-
 bool asked_nobody_answers(const struct root *r, const struct requests *requests)
 {
 	uint64_t now = clock_usec(CLOCK_BOOTTIME);
 
 	for (size_t i = 0; i < requests->n; i++)
 		if (requests->items[i].usec + ASKED_PATIENCE_USEC < now)
-			return asked_executor_pid(r) == 0;
+			return state_role_pid(r, STATE_ROLE_EXECUTOR) == 0;
 	return false;
 }

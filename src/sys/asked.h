@@ -6,7 +6,7 @@
  * by the executor alone; vsmtp-plugin-reload.path starts the executor as long as one lies there. No
  * lock, no order, no merging.
  *
- * Knows: that directory, who is the executor. Must not know: what a request leads to. Owns:
+ * Knows: that directory. Must not know: what a request leads to. Owns:
  * nothing.
  */
 
@@ -30,9 +30,5 @@ int asked_remove(const struct root *r, const char *name) _must_check_ _nonnull_a
  * lock was let go. An fd or -errno. */
 int asked_watch(const struct root *r) _must_check_ _nonnull_all_;
 
-/* Makes this process the executor, waiting for another one's end. An fd to keep, or -errno. */
-int asked_lock_executor(const struct root *r) _must_check_ _nonnull_all_;
-/* The executor's pid, 0 if there is none; -EACCES if this user may not know. */
-int asked_executor_pid(const struct root *r) _nonnull_all_;
 /* Does a request wait for longer than it should, with nobody at work? */
 bool asked_nobody_answers(const struct root *r, const struct requests *requests) _nonnull_all_;

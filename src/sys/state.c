@@ -126,27 +126,33 @@ int state_lock(const struct root *r, uint64_t limit_usec, struct lock_holder *re
 	return TAKE_FD(fd);
 }
 
-/* The lock is a POSIX one, so that whoever finds it taken can ask by whom (fcntl(2), F_GETLK).
- * Nobody else may open the file: a lock for reading, which anyone may take, would keep the daemon
- * out. */
-int state_lock_daemon(const struct root *r, int *ret_pid)
+static int open_role(const struct root *r, enum state_role role, int flags)
 {
+	static const char *const files[STATE_ROLE_MAX] = {
+		[STATE_ROLE_DAEMON] = STATE_FILE_DAEMON,
+		[STATE_ROLE_EXECUTOR] = STATE_FILE_EXECUTOR,
+	};
 	_cleanup_close_ int dir = root_open_path(r, STATE_RUN_DIR, O_PATH | O_DIRECTORY);
-	_cleanup_close_ int fd = -EBADF;
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd;
 
 	if (dir < 0)
 		return dir;
-	fd = openat(dir, "daemon", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0600);
+	fd = openat(dir, files[role], flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The lock is a POSIX one, so that whoever finds it taken can ask by whom (fcntl(2), F_GETLK).
+ * Nobody else may open the file: a lock for reading, which anyone may take, would keep us out. */
+int state_take_role(const struct root *r, enum state_role role, enum state_wait wait)
+{
+	_cleanup_close_ int fd = open_role(r, role, O_RDWR | O_CREAT);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
 	if (fd < 0)
-		return -errno;
-	if (fcntl(fd, F_SETLK, &lock) < 0) {
-		if (errno != EAGAIN && errno != EACCES)
-			return -errno;
-		*ret_pid =
-			fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK ? lock.l_pid : 0;
-		return -EBUSY;
-	}
+		return fd;
+	while (fcntl(fd, wait == STATE_WAIT ? F_SETLKW : F_SETLK, &lock) < 0)
+		if (errno != EINTR)
+			return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 	return TAKE_FD(fd);
 }
 
@@ -163,13 +169,13 @@ static int pid_by_status(const struct root *r)
 	return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM) ? pid : 0;
 }
 
-int state_daemon_pid(const struct root *r)
+int state_role_pid(const struct root *r, enum state_role role)
 {
-	_cleanup_close_ int fd = root_open_path(r, STATE_RUN_DIR "/daemon", O_RDONLY | O_NONBLOCK);
+	_cleanup_close_ int fd = open_role(r, role, O_RDONLY);
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
 	if (fd == -EACCES)
-		return pid_by_status(r);
+		return role == STATE_ROLE_DAEMON ? pid_by_status(r) : fd;
 	if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
 		return 0;
 	return lock.l_pid;

@@ -145,12 +145,12 @@ static void test_rule_18_nobody_answers(void **state)
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
 	if (pid == 0) {
-		_exit(asked_lock_executor(&b->root) < 0 || write(ready[1], "x", 1) != 1 ||
-		      pause() == 0);
+		_exit(state_take_role(&b->root, STATE_ROLE_EXECUTOR, STATE_WAIT) < 0 ||
+		      write(ready[1], "x", 1) != 1 || pause() == 0);
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	assert_false(asked_nobody_answers(&b->root, &old)); /* somebody is at it */
-	assert_int_equal(asked_executor_pid(&b->root), pid);
+	assert_int_equal(state_role_pid(&b->root, STATE_ROLE_EXECUTOR), pid);
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	assert_true(asked_nobody_answers(&b->root, &old));
