@@ -36,7 +36,7 @@ static int print_changes(struct ctl *c, const struct pass *p)
 	_cleanup_free_ char *directory = NULL;
 	int k = wording_directory(o, p->config.links, &directory);
 
-	if (k < 0)
+	if (k < 0 || log_is_journal()) /* which has them already, with their fields */
 		return k;
 	if (*directory && !o->directory_error)
 		printf("%s\n", directory);
