@@ -3,21 +3,10 @@
 
 #include "base/str.h"
 
-void change_done(struct change *c)
-{
-	free(c->name);
-	free(c->key);
-	free(c->text);
-	free(c->was);
-	free(c->why);
-	*c = (struct change){0};
-}
-
 void outcome_done(struct outcome *o)
 {
-	for (size_t i = 0; i < o->n_changes; i++)
-		change_done(&o->changes[i]);
 	free(o->changes);
+	free(o->texts);
 	*o = (struct outcome){0};
 }
 
@@ -29,37 +18,26 @@ static struct change *find(struct outcome *o, const char *name)
 	return NULL;
 }
 
-static void drop(struct outcome *o, struct change *c)
+int outcome_join(struct outcome *o, const struct change *later)
 {
-	change_done(c);
-	*c = o->changes[--o->n_changes];
-}
-
-int outcome_join(struct outcome *o, struct change *later)
-{
-	struct change *before = find(o, later->name), *grown;
+	struct change *before = find(o, later->name), made = *later, *grown;
 
 	if (!before) {
 		grown = reallocarray(o->changes, o->n_changes + 1, sizeof(*grown));
 		if (!grown)
 			return -ENOMEM;
 		o->changes = grown;
-		grown[o->n_changes++] = TAKE(*later);
+		grown[o->n_changes++] = made;
 		return 0;
 	}
-	if (later->action != LINK_REMOVE)
-		later->action = before->action == LINK_CREATE ? LINK_CREATE : LINK_REPLACE;
-	if (later->action != LINK_REMOVE || before->was) {
-		free(later->was);
-		later->was = TAKE_PTR(before->was);
-	}
-	if (later->action == LINK_REPLACE && str_eq(later->was, later->text)) {
-		drop(o, before);
-		change_done(later);
-		return 0;
-	}
-	change_done(before);
-	*before = TAKE(*later);
+	if (made.action != LINK_REMOVE)
+		made.action = before->action == LINK_CREATE ? LINK_CREATE : LINK_REPLACE;
+	if (made.action != LINK_REMOVE || before->was)
+		made.was = before->was;
+	if (made.action == LINK_REPLACE && str_eq(made.was, made.text))
+		*before = o->changes[--o->n_changes];
+	else
+		*before = made;
 	return 0;
 }
 
@@ -76,6 +54,7 @@ int outcome_tell_also(struct outcome *o, struct outcome *untold)
 	if (!grown)
 		return -ENOMEM;
 	o->changes = grown;
+	o->texts = TAKE_PTR(untold->texts);
 	for (size_t i = 0; i < o->n_changes; i++) {
 		struct change *c = &grown[i], *before = find(untold, c->name);
 
@@ -84,13 +63,12 @@ int outcome_tell_also(struct outcome *o, struct outcome *untold)
 		if (c->action == LINK_CREATE && before->action == LINK_REMOVE &&
 		    !str_eq(c->text, before->was)) {
 			c->action = LINK_REPLACE;
-			c->was = TAKE_PTR(before->was);
+			c->was = before->was;
 		}
-		drop(untold, before);
+		*before = untold->changes[--untold->n_changes];
 	}
 	for (size_t i = 0; i < untold->n_changes; i++)
 		grown[o->n_changes++] = untold->changes[i];
-	untold->n_changes = 0;
 	qsort(grown, o->n_changes, sizeof(*grown), compare_changes);
 	return 0;
 }

@@ -2,7 +2,8 @@
 #pragma once
 
 /* What was done: apply's answer to a plan, as data; and what others did that nobody was told of.
- * Knows: plans. Must not know: how it was done. Owns: its texts. */
+ * Knows: plans. Must not know: how it was done. Owns: its list; the texts
+ * are the plan's and the snapshot's, or in `texts`. */
 
 #include "base/macro.h"
 #include "core/plan.h"
@@ -22,11 +23,11 @@ struct change {
 	bool restored; /* create: somebody had deleted it */
 	bool renamed;  /* remove: the link has another name now */
 	bool cleaned;  /* remove: somebody wanted all of ours to go */
-	char *name;
-	char *key;  /* may be NULL */
-	char *text; /* create, replace: what it leads to now */
-	char *was;  /* replace, remove: what it led to */
-	char *why;  /* remove: gate code of the plugin's best candidate, NULL if it has none */
+	const char *name;
+	const char *key;  /* may be NULL */
+	const char *text; /* create, replace: what it leads to now */
+	const char *was;  /* replace, remove: what it led to */
+	const char *why; /* remove: gate code of the plugin's best candidate, NULL if it has none */
 };
 
 struct outcome {
@@ -36,14 +37,14 @@ struct outcome {
 	int names_error; /* the record of names could not be written */
 	struct change *changes;
 	size_t n_changes;
+	char *texts;    /* of what was not told before */
 	size_t n_swept; /* left-overs of a killed pass removed */
 };
 
 void outcome_done(struct outcome *o);
-void change_done(struct change *c);
-/* Takes a change over that was made after those that are there. Two of one link are told as one, or
- * not at all if it is as it was. 0 or -ENOMEM. */
-int outcome_join(struct outcome *o, struct change *later) _must_check_ _nonnull_all_;
+/* Adds a change that was made after those that are there. Two of one link are told as one, or not at
+ * all if it is as it was. 0 or -ENOMEM. */
+int outcome_join(struct outcome *o, const struct change *later) _must_check_ _nonnull_all_;
 /* Takes over what was changed before and is not told yet; sorted by name, as all changes are. Of a
  * link that was changed again the last change is told. 0 or -ENOMEM. */
 int outcome_tell_also(struct outcome *o, struct outcome *untold) _must_check_ _nonnull_all_;

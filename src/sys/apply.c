@@ -131,12 +131,9 @@ static int remove_link(const struct applier *a, const struct plan_link *p)
 	return unlinkat(a->fd, name, 0) < 0 ? -errno : 0;
 }
 
-static int add_change(struct applier *a, const struct plan_link *p, int result)
+static void add_change(struct applier *a, const struct plan_link *p, int result)
 {
-	struct change *made = &a->out.changes[a->out.n_changes++];
-	int r;
-
-	*made = (struct change){
+	a->out.changes[a->out.n_changes++] = (struct change){
 		.action = p->action,
 		.result = result >= 0                              ? CHANGE_DONE
 			  : result == -ESTALE || result == -EEXIST ? CHANGE_MOVED
@@ -144,27 +141,21 @@ static int add_change(struct applier *a, const struct plan_link *p, int result)
 		.error = result < 0 ? -result : 0,
 		.restored = p->restored,
 		.renamed = p->renamed,
+		.name = p->name,
+		.key = p->key,
+		.text = p->text,
+		.was = p->seen ? p->seen->text : NULL,
+		.why = p->reason ? gate_to_string(p->reason->gate) : NULL,
 	};
-
-	r = str_replace(&made->name, p->name);
-	if (r >= 0)
-		r = str_replace(&made->key, p->key);
-	if (r >= 0)
-		r = str_replace(&made->text, p->text);
-	if (r >= 0)
-		r = str_replace(&made->was, p->seen ? p->seen->text : NULL);
-	if (r >= 0 && p->reason)
-		r = str_replace(&made->why, gate_to_string(p->reason->gate));
-	return r;
 }
 
-static int apply_link(struct applier *a, const struct plan_link *p)
+static void apply_link(struct applier *a, const struct plan_link *p)
 {
 	int r = 0;
 
 	/* Not the planner's word alone: what is not below a store is nobody's to touch. */
 	if (p->seen && p->action != LINK_CREATE && !plan_link_is_ours(a->c, p->seen, NULL))
-		return 0;
+		return;
 	if (a->unrecorded && (p->named || p->renamed))
 		r = -a->unrecorded;
 	else if (p->action == LINK_CREATE)
@@ -174,9 +165,9 @@ static int apply_link(struct applier *a, const struct plan_link *p)
 	else if (p->action == LINK_REMOVE)
 		r = remove_link(a, p);
 	else
-		return 0;
+		return;
 	a->changed = true;
-	return add_change(a, p, r);
+	add_change(a, p, r);
 }
 
 /* Removes what a killed pass left, if it still is that. */
@@ -333,9 +324,9 @@ int apply(const struct root *r, const struct config *c, const struct snapshot *s
 		a.out.changes = calloc(p->n_links + 1, sizeof(*a.out.changes));
 		k = !a.out.changes ? -ENOMEM : p->names_first ? write_names_first(&a, s, p) : 0;
 		if (k >= 0 && enter_directory(&a, &s->links, p->directory)) {
-			for (size_t i = 0; k >= 0 && i < p->n_links; i++)
-				k = apply_link(&a, &p->links[i]);
-			k = k < 0 ? k : sweep(&a, s->links.leftovers);
+			for (size_t i = 0; i < p->n_links; i++)
+				apply_link(&a, &p->links[i]);
+			k = sweep(&a, s->links.leftovers);
 			if (a.changed && fsync(a.fd) < 0)
 				a.out.sync_error = errno;
 		}

@@ -231,11 +231,21 @@ int record_add_untold(const struct root *r, const struct outcome *o)
 	return write(fd, b.data, b.len) < 0 ? -errno : 0;
 }
 
+/* Makes a field plain in its place; one that is empty is none. */
+static int take_field(char *field, const char **ret)
+{
+	_cleanup_free_ char *plain = NULL;
+	int k = *field ? str_unescape(field, strlen(field), &plain) : 0;
+
+	*ret = plain ? memcpy(field, plain, strlen(plain) + 1) : NULL;
+	return k;
+}
+
 /* 0 (also for a line that is none) or -ENOMEM. */
 static int parse_untold(char *line, struct outcome *to)
 {
-	_cleanup_(change_done) struct change c = {0};
-	char **const texts[] = {&c.name, &c.key, &c.text, &c.was, &c.why};
+	struct change c = {0};
+	const char **const texts[] = {&c.name, &c.key, &c.text, &c.was, &c.why};
 	char *field[UNTOLD_FIELDS];
 	long action, flags;
 
@@ -249,8 +259,7 @@ static int parse_untold(char *line, struct outcome *to)
 	c.renamed = flags & 1;
 	c.restored = flags & 2;
 	for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
-		const char *text = field[2 + i];
-		int k = *text ? str_unescape(text, strlen(text), texts[i]) : 0;
+		int k = take_field(field[2 + i], texts[i]);
 
 		if (k < 0)
 			return k == -ENOMEM ? k : 0;
@@ -261,9 +270,8 @@ static int parse_untold(char *line, struct outcome *to)
 int record_take_untold(const struct root *r, struct outcome *ret)
 {
 	_cleanup_(outcome_done) struct outcome o = {0};
-	_cleanup_free_ char *text = NULL;
 	char *body = NULL, *line;
-	int k = r->run_is_foreign ? 0 : read_record(r, FILE_UNTOLD, &text, &body);
+	int k = r->run_is_foreign ? 0 : read_record(r, FILE_UNTOLD, &o.texts, &body);
 	bool known = body;
 
 	while (body && k >= 0 && (line = strsep(&body, "\n")))
