@@ -51,6 +51,17 @@
 		_taken; \
 	})
 
+/* Room for one more item behind the n of a list, twice as much at powers of two: 0 or -ENOMEM. */
+#define GROW(list, n) \
+	__extension__({ \
+		__typeof__(list) _grown = (list); \
+		if (((n) & ((n)-1)) == 0) \
+			_grown = reallocarray((list), (n) > 0 ? (n)*2 : 1, sizeof(*(list))); \
+		if (_grown) \
+			(list) = _grown; \
+		_grown ? 0 : -ENOMEM; \
+	})
+
 /* Defines `static inline void namep(type **p)` for use with _cleanup_. */
 #define DEFINE_CLEANUP(type, destroy) \
 	static inline void destroy##p(type *p) \

@@ -267,10 +267,14 @@ void buf_escape(struct buf *b, const char *s)
 	const unsigned char *p = (const unsigned char *)s;
 
 	while (p && *p) {
-		size_t run = 0, n;
+		size_t run = 0, n = 1;
 
-		while ((n = printable_length(p + run)) > 0)
+		while (n > 0) {
+			while (p[run] >= 0x20 && p[run] < 0x7f && p[run] != '\\')
+				run++;
+			n = printable_length(p + run);
 			run += n;
+		}
 		buf_add_len(b, (const char *)p, run);
 		p += run;
 		if (*p)

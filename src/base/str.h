@@ -13,7 +13,7 @@
 
 static inline bool str_eq(const char *a, const char *b)
 {
-	return a && b ? strcmp(a, b) == 0 : a == b;
+	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 /* Returns what follows the prefix, or NULL. */

@@ -82,6 +82,16 @@ size_t outcome_count(const struct outcome *o, enum change_result result)
 	return n;
 }
 
+size_t outcome_count_events(const struct outcome *o)
+{
+	size_t n = o->names_written;
+
+	for (size_t i = 0; i < o->n_changes; i++)
+		if (o->changes[i].result == CHANGE_DONE)
+			n += o->changes[i].action == LINK_REPLACE ? 2 : 1;
+	return n;
+}
+
 bool outcome_is_read_only(const struct outcome *o)
 {
 	if (o->directory_error == EROFS)

@@ -35,6 +35,7 @@ struct outcome {
 	int directory_error;           /* making it or taking it over failed: errno */
 	int sync_error;  /* fsync failed: the changes are there, and may not survive a crash */
 	int names_error; /* the record of names could not be written */
+	unsigned names_written; /* how often */
 	struct change *changes;
 	size_t n_changes;
 	char *texts;    /* of what was not told before */
@@ -50,6 +51,8 @@ int outcome_join(struct outcome *o, const struct change *later) _must_check_ _no
 int outcome_tell_also(struct outcome *o, struct outcome *untold) _must_check_ _nonnull_all_;
 /* Number of changes with that result. */
 size_t outcome_count(const struct outcome *o, enum change_result result) _nonnull_all_;
+/* How often inotify(7) tells of the names that were changed: twice of those that were exchanged. */
+size_t outcome_count_events(const struct outcome *o) _nonnull_all_;
 /* Did anything fail that may come right by itself, so that it has to be tried again (rule 14)? Not what
  * is forbidden: a change of owner or mode is an event. */
 bool outcome_is_owed(const struct outcome *o) _nonnull_all_;

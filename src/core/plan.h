@@ -19,8 +19,8 @@
  * - While a package manager is at work (snapshot.held) only links of ours that lead nowhere go.
  *
  * Knows: configuration and snapshot. Must not know: files, time, output.
- * Owns: a plan owns its lists and borrows from the configuration and the snapshot it was made from.
- */
+ * Owns: a plan owns its lists, in one piece of memory, and borrows from the configuration and the
+ * snapshot it was made from. */
 
 #include "base/macro.h"
 #include "core/config.h"
@@ -80,8 +80,8 @@ enum link_action {
 
 struct plan_link {
 	enum link_action action;
-	char *name;
-	char *key;                         /* the plugin, or NULL */
+	const char *name;
+	const char *key;                   /* the plugin, or NULL */
 	const char *text;                  /* create, replace: the text it gets */
 	const struct link *seen;           /* the entry as it was seen, or NULL */
 	const struct candidate *candidate; /* what it leads to (keep) or will lead to, or NULL */
@@ -133,9 +133,9 @@ struct plan {
 	struct remembered_names names; /* as they are after the plan was applied */
 	bool names_changed;
 	bool names_first; /* before any link is changed (plan_names_first), not only afterwards */
-	char **texts;     /* what verdicts borrow and the snapshot does not hold */
 	char **missed; /* keys: had a link, or are named in the configuration, and have none (exit
 			  4) */
+	struct pool memory; /* all of the above */
 };
 
 void plan_done(struct plan *p);
@@ -144,16 +144,15 @@ int plan_make(const struct config *c, const struct snapshot *s, struct plan *ret
 	_must_check_ _nonnull_all_;
 /* The names to record before the plan is applied: right at each step from the directory as it is to
  * what it will be. A link that is to come was never deleted by anybody, and one that is to go is
- * still whose it was. 0 or -ENOMEM. */
+ * still whose it was. Their texts are borrowed. 0 or -ENOMEM. */
 int plan_names_first(const struct plan *p, const struct snapshot *s, struct remembered_names *ret)
 	_must_check_ _nonnull_all_;
 /* Number of link changes in it, the directory's included. */
 size_t plan_changes(const struct plan *p) _nonnull_all_;
+/* Would applying it change nothing at all, nor record anything? */
+bool plan_is_idle(const struct plan *p, const struct snapshot *s) _nonnull_all_;
 /* Is there a finding of that code? */
 bool plan_found(const struct plan *p, enum finding_code code) _nonnull_all_;
-/* What the links directory will be once the plan was applied: changes the snapshot's links and
- * names in place, after which the plan must not be used any more. 0 or -ENOMEM. */
-int plan_project(const struct plan *p, struct snapshot *s) _must_check_ _nonnull_all_;
 /* A hash over all that the plan was made from: equal worlds, equal fingerprints. 0 or -ENOMEM. */
 int plan_fingerprint(const struct config *c, const struct snapshot *s, uint64_t *ret)
 	_must_check_ _nonnull_all_;
@@ -161,7 +160,7 @@ int plan_fingerprint(const struct config *c, const struct snapshot *s, uint64_t 
 /* The first candidate that should be readable and could not be read, or NULL. */
 const struct candidate *plan_unread(const struct plan *p, const struct snapshot *s) _nonnull_all_;
 
-/* Is the link's text below a store? Then *ret_key (if not NULL) is the key of the plugin that the
- * text names, NULL if it names none. 1, 0 or -ENOMEM. */
-int plan_link_is_ours(const struct config *c, const struct link *l, char **ret_key)
-	_must_check_ _nonnull_(1, 2);
+/* Does the link's text lead below a store (rule 8)? */
+bool plan_link_is_ours(const struct config *c, const struct link *l) _nonnull_all_;
+/* Fills a link's ours and key from its text: who has read that asks once. 0 or -ENOMEM. */
+int plan_claim_link(const struct config *c, struct link *l) _must_check_ _nonnull_all_;

@@ -1,37 +1,35 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Names beside the record of them: who chose one that is not on it, and what has to be on it before
  * links are changed. */
+#include "base/str.h"
 #include "core/planner.h"
 
-#include "base/str.h"
-
 /* Is it the name that its layout gives the file that it leads to? 1, 0, -ENOMEM. */
-static int is_layouts_own(const struct planner *pl, const struct group *g, const struct link *l)
+static int is_layouts_own(const struct group *g, const struct link *l)
 {
-	const struct candidate *k = planner_leads_to(pl, g, l);
+	const struct candidate *k = planner_leads_to(g, l);
 	const char *file = strrchr(l->target, '/') + 1;
-	_cleanup_free_ char *link = NULL;
 	struct name n = {0};
-	int r = k ? 1 : name_parse(NULL, file, &n);
+	int r = k ? name_is_default_link(&k->name, file, l->name) : name_parse(NULL, file, &n);
 
-	if (r > 0 && n.problem == NAME_FINE)
-		r = name_default_link(k ? &k->name : &n, file, &link);
+	if (r > 0 && !k)
+		r = n.problem == NAME_FINE && name_is_default_link(&n, file, l->name);
 	name_done(&n);
-	return r < 0 ? r : str_eq(link, l->name);
+	return r;
 }
 
-int planner_find_chosen(struct planner *pl, const struct group *g)
+int planner_find_chosen(const struct planner *pl, const struct group *g)
 {
 	for (size_t i = 0; i < g->n_links; i++) {
-		const struct link *l = planner_link(pl, g->first_link + i);
-		const struct remembered *m = planner_remembered(pl, g->key, l->name);
+		const struct link *l = g->links[i];
+		const struct remembered *m = planner_remembered(g, l->name);
 		int r = m                         ? (m->flags & REMEMBERED_CHOSEN) != 0
 			: pl->s->names.error != 0 ? 0
-						  : is_layouts_own(pl, g, l);
+						  : is_layouts_own(g, l);
 
 		if (r < 0)
 			return r;
-		pl->entries[pl->link_order[g->first_link + i]].chosen = r > 0;
+		planner_entry(pl, l)->chosen = r > 0;
 	}
 	return 0;
 }
@@ -46,7 +44,7 @@ bool planner_needs_names_first(const struct planner *pl)
 	for (size_t i = 0; i < p->names.n; i++) {
 		const struct remembered *m = &p->names.items[i], *was;
 
-		was = m->file ? planner_remembered(pl, m->key, m->link) : NULL;
+		was = m->file ? remembered_names_find(&pl->s->names, m->key, m->link) : NULL;
 		if (m->file &&
 		    (!was || !str_eq(was->file, m->file) || !str_eq(was->file_for, m->file_for)))
 			return true;

@@ -49,7 +49,7 @@ void file_facts_done(struct file_facts *f)
 	strv_free(f->missing);
 	free(f->missing_question);
 	free(f->identity);
-	free(f->resolved);
+	free(f->led_to);
 	*f = (struct file_facts){0};
 }
 
@@ -85,9 +85,12 @@ void candidate_done(struct candidate *c)
 void link_done(struct link *l)
 {
 	free(l->name);
+	if (l->resolved != l->target)
+		free(l->resolved);
+	if (l->target != l->text)
+		free(l->target);
 	free(l->text);
-	free(l->target);
-	free(l->resolved);
+	free(l->key);
 	free(l->identity);
 	trust_facts_done(&l->trust);
 	*l = (struct link){0};
@@ -106,13 +109,8 @@ void links_facts_done(struct links_facts *l)
 
 void remembered_names_done(struct remembered_names *r)
 {
-	for (size_t i = 0; i < r->n; i++) {
-		free(r->items[i].key);
-		free(r->items[i].link);
-		free(r->items[i].file);
-		free(r->items[i].file_for);
-	}
 	free(r->items);
+	free(r->text);
 	*r = (struct remembered_names){0};
 }
 
@@ -137,28 +135,13 @@ const struct remembered *remembered_names_find(const struct remembered_names *r,
 
 int remembered_names_add(struct remembered_names *r, const struct remembered *item)
 {
-	_cleanup_free_ char *key = strdup(item->key), *link = strdup(item->link);
-	_cleanup_free_ char *file = NULL, *file_for = NULL;
-	struct remembered *grown;
 	size_t at = r->n;
 
-	if (!key || !link || str_replace(&file, item->file) < 0 ||
-	    str_replace(&file_for, item->file_for) < 0)
+	if (GROW(r->items, r->n) < 0)
 		return -ENOMEM;
-	grown = reallocarray(r->items, r->n + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	r->items = grown;
-	while (at > 0 && compare_remembered(&grown[at - 1], item) > 0)
-		at--;
-	memmove(grown + at + 1, grown + at, (r->n - at) * sizeof(*grown));
-	grown[at] = (struct remembered){
-		.key = TAKE_PTR(key),
-		.link = TAKE_PTR(link),
-		.flags = item->flags,
-		.file = TAKE_PTR(file),
-		.file_for = TAKE_PTR(file_for),
-	};
+	for (; at > 0 && compare_remembered(&r->items[at - 1], item) > 0; at--)
+		r->items[at] = r->items[at - 1];
+	r->items[at] = *item;
 	r->n++;
 	return 0;
 }

@@ -113,7 +113,10 @@ struct file_facts {
 	bool missing_unsure;    /* ... or the one who looked cannot see (rule 9) */
 	char *missing_question; /* why the loader could not be asked, or NULL */
 	char *identity;         /* see DESIGN: build-id and size, else inode, size, mtime */
-	char *resolved;         /* path after symlinks, as the server sees it, or NULL */
+	/* Path after symlinks, as the server sees it, or NULL: the one it was looked at under, which
+	 * is borrowed, or led_to. */
+	const char *resolved;
+	char *led_to;
 };
 
 void file_facts_done(struct file_facts *f);
@@ -209,15 +212,17 @@ struct link {
 	char *name;
 	enum link_kind kind;
 	char *text;           /* symlink text as it is, else NULL */
-	char *target;         /* the text made absolute and normalised, else NULL */
+	char *target;         /* the text made absolute and normalised, else NULL; may be text */
+	bool ours;            /* plan_claim_link(): it leads below a store */
+	char *key;            /* ... and names this plugin, or none (NULL) */
 	uint64_t target_hash; /* sys/look: of target */
 	bool followed;        /* sys/look: what it leads to is no candidate, and was looked at */
 	bool stale;           /* sys/look: in doubt */
 	uint64_t inode;       /* of the entry itself */
 	int64_t ctime_nsec;   /* of the entry itself */
 	bool dangling;
-	char *resolved;         /* what it leads to after symlinks, NULL if dangling */
-	char *identity;         /* of what it leads to, NULL if dangling */
+	char *resolved; /* what it leads to after symlinks, NULL if dangling; may be target */
+	char *identity; /* of what it leads to, NULL if dangling */
 	uint64_t target_device; /* of what it leads to, 0 if dangling */
 	uint64_t target_inode;
 	int64_t target_ctime_nsec;
@@ -247,17 +252,19 @@ enum remembered_flags {
 };
 
 struct remembered {
-	char *key;
-	char *link;
+	const char *key;
+	const char *link;
 	enum remembered_flags flags;
-	char *file; /* identity of the linked file, if that says no version (rule 4); else NULL */
-	char *file_for; /* ... and the server's version when it was first linked */
+	const char *file;     /* identity of the linked file, if that says no version (rule 4); else
+			     NULL */
+	const char *file_for; /* ... and the server's version when it was first linked */
 };
 
 struct remembered_names {
-	struct remembered *items; /* sorted by key, then link */
+	struct remembered *items; /* sorted by key, then link; their texts are borrowed */
 	size_t n;
-	int error; /* errno: the record could not be read; nothing is overwritten then */
+	int error;  /* errno: the record could not be read; nothing is overwritten then */
+	char *text; /* the record, from which the items borrow */
 };
 
 /* ---- a unit of the server ---- */
@@ -296,6 +303,8 @@ struct unit_facts {
 };
 
 struct snapshot {
+	/* Another number whenever a look may have found another fact than the one before. */
+	uint64_t state;
 	/* A package manager is at work, and who looked waits for it (rule 17): the caller's word.
 	 */
 	bool held;
@@ -329,7 +338,7 @@ void snapshot_done(struct snapshot *s);
 int snapshot_share(struct snapshot *s, struct snapshot *ret) _must_check_ _nonnull_all_;
 bool snapshot_is_shared(const struct snapshot *s) _nonnull_all_;
 
-/* Adds a copy at its place. 0 or -ENOMEM. */
+/* Puts it to its place: quickly if that is the end. 0 or -ENOMEM. */
 int remembered_names_add(struct remembered_names *r, const struct remembered *item)
 	_must_check_ _nonnull_all_;
 

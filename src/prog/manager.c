@@ -43,8 +43,10 @@ struct manager {
 	uint64_t rest_usec;   /* until then no event makes us look */
 	uint64_t mounts_usec; /* and none of the mount table before then */
 	struct surroundings around;
-	bool news;    /* what inotify told of matters */
-	char *reload; /* what is known of the reload, for the state line */
+	bool news;     /* what inotify told of matters */
+	size_t own;    /* events to come of links that we changed: looked at when it is quiet */
+	uint64_t idle; /* as pass_plan() has it */
+	char *reload;  /* what is known of the reload, for the state line */
 	int daemon_fd;
 	uint64_t failed_usec; /* how long what failed has to wait, 0: nothing did */
 	bool quiet_clock;     /* the limit was reported */
@@ -183,6 +185,7 @@ static int prepare(void *userdata, struct pass *p)
 
 	if (r > 0) {
 		observer_doubt_all(m->observer);
+		m->idle = 0;
 		restart_configure(&m->restart, c->settle_usec, c->settle_max_usec);
 	}
 	if (r >= 0)
@@ -200,6 +203,7 @@ static int run(struct manager *m, enum pass_flags flags, struct pass *p)
 		.root = m->root,
 		.observer = m->observer,
 		.flags = flags,
+		.idle = flags & PASS_CHANGE ? &m->idle : NULL,
 		.prepare = prepare,
 		.userdata = m,
 	};
@@ -211,15 +215,16 @@ static int run(struct manager *m, enum pass_flags flags, struct pass *p)
 static int one_pass(struct manager *m)
 {
 	_cleanup_(pass_done) struct pass p = {0};
-	uint64_t begun = clock_usec(CLOCK_MONOTONIC), ended;
+	uint64_t begun = clock_usec(CLOCK_MONOTONIC);
 	int r = run(m, PASS_CHANGE | PASS_LOG, &p);
 
-	ended = clock_usec(CLOCK_MONOTONIC);
-	m->rest_usec = ended + (ended - begun);
-	if (r >= 0)
-		r = report_pass(&m->report, &p);
+	m->own = p.seen.held || m->restart.failures > 0 ? 0 : outcome_count_events(&p.outcome);
+	m->rest_usec = 2 * clock_usec(CLOCK_MONOTONIC) - begun;
 	if (r >= 0)
 		r = mind_the_clock(m, &p);
+	if (r < 0 || p.idle)
+		return r;
+	r = report_pass(&m->report, &p);
 	if (r >= 0)
 		r = tell(m, &p);
 	return r < 0 ? r : mind_the_sandbox(m, &p);
@@ -252,7 +257,6 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 	struct manager *m = userdata;
 	_cleanup_(pass_done) struct pass p = {0};
 	const char *word = NULL;
-	bool due;
 	int r;
 
 	if (holder_ask(&m->holder, m->root, m->around.config.hold_max_usec) >= 0 &&
@@ -262,8 +266,7 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 		return schedule(m);
 	r = run(m, PASS_LOOK, &p);
 	/* Something moved whose event we have not read yet, or the record of names fell behind. */
-	due = r >= 0 && (plan_changes(&p.plan) > 0 || p.plan.names_changed);
-	if (due) {
+	if (r >= 0 && (plan_changes(&p.plan) > 0 || p.plan.names_changed)) {
 		pass_done(&p);
 		r = one_pass(m);
 	} else if (r >= 0) {
@@ -283,6 +286,7 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 static int on_news(void *userdata, unsigned subject, const char *dir, const char *name)
 {
 	struct manager *m = userdata;
+	bool own;
 	int r = 1;
 
 	if (subject == WATCH_CONFIG)
@@ -291,7 +295,9 @@ static int on_news(void *userdata, unsigned subject, const char *dir, const char
 		doubt_all(m); /* what a package manager did may be beyond all watches */
 	else
 		r = observer_doubt(m->observer, subject, dir, name);
-	m->news = m->news || r > 0;
+	own = m->own > 0 && r > 0 && name && (subject == WATCH_LINKS || subject == WATCH_NAMES);
+	m->own -= own && !name_is_temporary(name);
+	m->news = m->news || (r > 0 && !own);
 	return MIN(r, 0);
 }
 
@@ -304,6 +310,7 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 		return r;
 	m->news = false;
 	r = watch_read(m->watch, on_news, m);
+	m->own = 0;
 	if (r < 0)
 		log_errno(LOG_ERR, r, "Cannot read inotify events; looking at everything");
 	if (r != 0)

@@ -93,14 +93,28 @@ static int take_lock(const struct pass_how *how)
 /* ---- looking ---- */
 
 /* `held` goes in. */
-static int observe_and_plan(const struct pass_how *how, const struct config *c,
-			    struct snapshot *seen, struct plan *plan)
+static int see(const struct pass_how *how, const struct config *c, struct snapshot *seen)
 {
 	bool held = seen->held;
 	int r = observe(how->observer, c, seen);
 
 	seen->held = held;
-	return r < 0 ? r : plan_make(c, seen, plan);
+	return r;
+}
+
+static int plan(const struct pass_how *how, struct pass *p)
+{
+	int r;
+
+	p->idle = how->idle && *how->idle != 0 && *how->idle == p->seen.state && !p->seen.held;
+	if (p->idle)
+		return 0;
+	r = plan_make(&p->config, &p->seen, &p->plan);
+	if (how->idle)
+		*how->idle = r >= 0 && !p->seen.held && plan_is_idle(&p->plan, &p->seen)
+				     ? p->seen.state
+				     : 0;
+	return r;
 }
 
 static int look(const struct pass_how *how, struct pass *p)
@@ -112,7 +126,9 @@ static int look(const struct pass_how *how, struct pass *p)
 	if (how->flags & PASS_HOLD)
 		p->seen.held = pkglock_ask(how->root, &manager) >= 0 && manager.path;
 	if (r >= 0)
-		r = observe_and_plan(how, &p->config, &p->seen, &p->plan);
+		r = see(how, &p->config, &p->seen);
+	if (r >= 0)
+		r = plan(how, p);
 	return r < 0 && r != -ENOMEM ? log_errno(LOG_ERR, r, "Cannot look at plugins and links")
 				     : r;
 }
@@ -120,18 +136,13 @@ static int look(const struct pass_how *how, struct pass *p)
 /* What was done stands, and is told, even if nobody can say what came of it. */
 static void look_again(const struct pass_how *how, struct pass *p)
 {
-	struct snapshot seen = {.held = p->seen.held};
-	struct plan plan = {0};
-
-	p->again_error = observe_and_plan(how, &p->config, &seen, &plan);
+	p->seen_again.held = p->seen.held;
+	p->again_error = see(how, &p->config, &p->seen_again);
+	if (p->again_error >= 0)
+		p->again_error = plan_make(&p->config, &p->seen_again, &p->plan_again);
 	p->again = p->again_error >= 0;
-	if (p->again) {
-		p->seen_again = seen;
-		p->plan_again = plan;
-		return;
-	}
-	snapshot_done(&seen);
-	log_errno(LOG_ERR, p->again_error, "Cannot look at what came of the changes");
+	if (!p->again)
+		log_errno(LOG_ERR, p->again_error, "Cannot look at what came of the changes");
 }
 
 /* ---- changing ---- */
@@ -161,7 +172,7 @@ static void plan_to_clean(const struct snapshot *s, struct plan *p)
 		l->reason = NULL;
 		l->text = NULL;
 	}
-	remembered_names_done(&p->names);
+	p->names.n = 0; /* the list is in the plan's memory */
 	p->names_changed = p->names_first = s->names.n > 0;
 	if (p->directory != PLAN_DIRECTORY_LEFT)
 		p->directory =
@@ -246,6 +257,23 @@ static bool is_linked(const struct plan *p, const char *key)
 	return false;
 }
 
+static int add_missed(struct plan *p, const char *key)
+{
+	size_t n = strv_len(p->missed);
+	char **grown = pool_new(&p->memory, (n + 2) * sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	if (n > 0)
+		memcpy(grown, p->missed, n * sizeof(*grown));
+	grown[n] = pool_copy(&p->memory, key);
+	if (!grown[n])
+		return -ENOMEM;
+	p->missed = grown;
+	strv_sort(p->missed);
+	return 0;
+}
+
 /* A plugin that lost its link before is missed as one that loses it now. */
 static int tell_also(struct pass *p, struct outcome *untold)
 {
@@ -259,9 +287,8 @@ static int tell_also(struct pass *p, struct outcome *untold)
 		if (c->action == LINK_REMOVE && c->key && !c->renamed && (!said || said->enabled) &&
 		    p->seen.server.state != SERVER_ABSENT && !is_linked(&p->plan, c->key) &&
 		    !strv_has(p->plan.missed, c->key))
-			r = strv_add(&p->plan.missed, c->key);
+			r = add_missed(&p->plan, c->key);
 	}
-	strv_sort(p->plan.missed);
 	return r < 0 ? r : outcome_tell_also(&p->outcome, untold);
 }
 
@@ -280,7 +307,7 @@ int pass_run(const struct pass_how *how, struct pass *ret)
 	r = look(how, &p);
 	if (r == 0 && (how->flags & PASS_EXPECT))
 		r = is_expected(how, &p);
-	if (r == 0 && (how->flags & PASS_CHANGE)) {
+	if (r == 0 && (how->flags & PASS_CHANGE) && !p.idle) {
 		r = change(how, &p);
 		if (r >= 0)
 			take_untold(how, &p, &untold);

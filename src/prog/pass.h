@@ -32,6 +32,7 @@ struct pass {
 	struct config config;
 	struct config_remarks remarks;
 	bool lent; /* these two are somebody else's */
+	bool idle; /* there is nothing to do, so there is no plan (see struct pass_how) */
 	struct snapshot seen;
 	struct plan plan;
 	struct outcome outcome; /* empty after a PASS_LOOK */
@@ -58,6 +59,9 @@ struct pass_how {
 	struct observer *observer;
 	enum pass_flags flags;
 	uint64_t fingerprint; /* PASS_EXPECT */
+	/* Which facts gave a plan that would do nothing, with this configuration; 0: none. What gave
+	 * one is not planned again. NULL: always planned. */
+	uint64_t *idle;
 	/* Instead of reading the configuration: lends it to the pass, and says in p->seen.held if a
 	 * package manager is waited for. 0 or -errno. */
 	int (*prepare)(void *userdata, struct pass *p);

@@ -80,12 +80,13 @@ static int add_verdict(char ***lines, const struct pass *p, size_t i)
 {
 	const struct candidate *k = &p->seen.candidates[i];
 	const struct verdict *v = &p->plan.verdicts[i];
-	_cleanup_free_ char *why = NULL, *path = str_escape(k->path);
+	_cleanup_free_ char *why = NULL, *path = NULL;
 	char *text;
 	int r;
 
 	if (v->gate == GATE_LINKED)
 		return 0;
+	path = str_escape(k->path);
 	r = wording_verdict(&p->config, &p->seen, k, v, &why);
 	if (r < 0 || !path)
 		return -ENOMEM;

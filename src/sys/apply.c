@@ -154,7 +154,7 @@ static void apply_link(struct applier *a, const struct plan_link *p)
 	int r = 0;
 
 	/* Not the planner's word alone: what is not below a store is nobody's to touch. */
-	if (p->seen && p->action != LINK_CREATE && !plan_link_is_ours(a->c, p->seen, NULL))
+	if (p->seen && p->action != LINK_CREATE && !plan_link_is_ours(a->c, p->seen))
 		return;
 	if (a->unrecorded && (p->named || p->renamed))
 		r = -a->unrecorded;
@@ -308,6 +308,7 @@ static int write_names_first(struct applier *a, const struct snapshot *s, const 
 		r = state_write_names(a->root, &first);
 	remembered_names_done(&first);
 	a->out.names_error = r < 0 ? -r : 0;
+	a->out.names_written += r >= 0;
 	a->unrecorded = a->out.names_error;
 	return r == -ENOMEM ? r : 0;
 }
@@ -318,9 +319,7 @@ int apply(const struct root *r, const struct config *c, const struct snapshot *s
 	struct applier a = {.root = r, .c = c, .fd = -EBADF, .unrecorded = s->names.error};
 	int k = 0;
 
-	if (p->directory != PLAN_DIRECTORY_LEFT &&
-	    (plan_changes(p) > 0 || p->names_changed || strv_len(s->links.leftovers) > 0 ||
-	     s->links.services_missing)) {
+	if (p->directory != PLAN_DIRECTORY_LEFT && !plan_is_idle(p, s)) {
 		a.out.changes = calloc(p->n_links + 1, sizeof(*a.out.changes));
 		k = !a.out.changes ? -ENOMEM : p->names_first ? write_names_first(&a, s, p) : 0;
 		if (k >= 0 && enter_directory(&a, &s->links, p->directory)) {
@@ -330,8 +329,10 @@ int apply(const struct root *r, const struct config *c, const struct snapshot *s
 			if (a.changed && fsync(a.fd) < 0)
 				a.out.sync_error = errno;
 		}
-		if (k >= 0 && p->names_changed && !a.out.names_error)
+		if (k >= 0 && p->names_changed && !a.out.names_error) {
 			a.out.names_error = -state_write_names(a.root, &p->names);
+			a.out.names_written += a.out.names_error == 0;
+		}
 		fd_close(a.fd);
 	}
 	*ret = a.out;

@@ -241,14 +241,14 @@ int facts_look(const struct facts_place *p, enum facts_how how, struct file_fact
 	if (S_ISLNK(st.st_mode)) {
 		r = follow(p, &w, &now);
 		if (r >= 0 && w.error == 0) {
-			now.resolved = TAKE_PTR(w.resolved);
+			now.resolved = now.led_to = TAKE_PTR(w.resolved);
 			r = bring_up(p, how, &w.st, &now, f);
 		}
 	} else {
 		r = judge(p, &st, &now.trust);
-		now.resolved = strdup(p->path);
+		now.resolved = p->path;
 		if (r >= 0)
-			r = now.resolved ? bring_up(p, how, &st, &now, f) : -ENOMEM;
+			r = bring_up(p, how, &st, &now, f);
 	}
 	if (r != 0)
 		return r;

@@ -188,7 +188,7 @@ static int fill_program(struct server_memory *m, const struct root *r, struct wa
 	p->readable = w->st.st_mode & S_IRUSR;
 	p->trust = w->trust;
 	w->trust = (struct trust_facts){0};
-	p->resolved = TAKE_PTR(w->resolved);
+	p->resolved = p->led_to = TAKE_PTR(w->resolved);
 	if (!m->has_elf || !same_file(&m->elf_of, &p->signature))
 		e = read_elf(m, r, p);
 	if (e < 0)

@@ -130,9 +130,11 @@ static void dump_file(struct buf *b, const struct file_facts *f)
 {
 	const struct signature *s = &f->signature;
 
-	/* Not the ctime: another name that came and went again changes it, and nothing else. */
-	buf_printf(b, " kind=%d %" PRIu64 "/%" PRIu64 "/%" PRId64 "/%o", f->kind, s->inode, s->size,
-		   s->mtime_nsec, s->mode);
+	/* Not the ctime: another name that came and went again changes it, and nothing else. Of a
+	 * directory what is in it does not matter, and is not heard of. */
+	buf_printf(b, " kind=%d %" PRIu64 "/%o", f->kind, s->inode, s->mode);
+	if (f->kind == FILE_REGULAR)
+		buf_printf(b, " %" PRIu64 "/%" PRId64, s->size, s->mtime_nsec);
 	dump_trust(b, "trust", &f->trust);
 	buf_printf(b, " readable=%d error=%d writing=%d many=%d followed=%d judged=%d elf=%d/%d/%d",
 		   f->readable, f->read_error, f->being_written, f->many_names, f->followed,
