@@ -3,6 +3,9 @@
 
 #include "base/str.h"
 
+DEFINE_TO_STRING(change_result, CHANGE_RESULT_MAX, [CHANGE_DONE] = "done", [CHANGE_MOVED] = "moved",
+		 [CHANGE_FAILED] = "failed");
+
 void outcome_done(struct outcome *o)
 {
 	free(o->changes);

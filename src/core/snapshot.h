@@ -141,6 +141,9 @@ enum version_source {
 	VERSION_SOURCE_MAX,
 };
 
+const char *server_state_to_string(enum server_state s);
+const char *version_source_to_string(enum version_source s);
+
 enum server_doubt {
 	SERVER_DOUBT_NONE,
 	SERVER_DOUBT_UNTRUSTED,  /* not asked: the program fails rule 12 */
@@ -279,6 +282,8 @@ enum unit_state {
 	UNIT_UNKNOWN,  /* the manager did not answer; error is set */
 	UNIT_STATE_MAX,
 };
+
+const char *unit_state_to_string(enum unit_state s);
 
 struct unit_facts {
 	char *name;   /* as the configuration has it */

@@ -362,13 +362,11 @@ static int on_hangup(sd_event_source *s _unused_, const struct signalfd_siginfo 
 	return r;
 }
 
-static int on_end(sd_event_source *s _unused_, const struct signalfd_siginfo *si _unused_,
-		  void *userdata)
+static int on_end(sd_event_source *s, const struct signalfd_siginfo *si _unused_,
+		  void *userdata _unused_)
 {
-	struct manager *m = userdata;
-
 	(void)sd_notify(0, "STOPPING=1");
-	return sd_event_exit(m->loop, 0);
+	return sd_event_exit(sd_event_source_get_event(s), 0);
 }
 
 static int add_sources(struct manager *m)

@@ -39,6 +39,7 @@ def command(tree):
     tree.ctl("sync")
 
 
+@pytest.mark.slow
 def test_rule_15_who_remembers_does_what_one_without_memory_does(tree, tmp_path):
     seed = int(os.environ.get("KIT_SEED", random.randrange(1 << 32)))
     print(f"KIT_SEED={seed}")
