@@ -23,14 +23,12 @@ static struct change *find(struct outcome *o, const char *name)
 
 int outcome_join(struct outcome *o, const struct change *later)
 {
-	struct change *before = find(o, later->name), made = *later, *grown;
+	struct change *before = find(o, later->name), made = *later;
 
 	if (!before) {
-		grown = reallocarray(o->changes, o->n_changes + 1, sizeof(*grown));
-		if (!grown)
+		if (GROW(o->changes, o->n_changes) < 0)
 			return -ENOMEM;
-		o->changes = grown;
-		grown[o->n_changes++] = made;
+		o->changes[o->n_changes++] = made;
 		return 0;
 	}
 	if (made.action != LINK_REMOVE)

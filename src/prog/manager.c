@@ -45,7 +45,7 @@ struct manager {
 	struct surroundings around;
 	bool news;     /* what inotify told of matters */
 	size_t own;    /* events to come of links that we changed: looked at when it is quiet */
-	uint64_t idle; /* as pass_plan() has it */
+	uint64_t idle; /* struct pass_how */
 	char *reload;  /* what is known of the reload, for the state line */
 	int daemon_fd;
 	uint64_t failed_usec; /* how long what failed has to wait, 0: nothing did */

@@ -20,7 +20,9 @@ enum report_where {
 int report_changes(const struct pass *p, enum report_where where) _must_check_ _nonnull_all_;
 
 struct report {
-	char **said;  /* conditions that hold, sorted: each is logged when it comes */
+	uint64_t *
+		said; /* hashes of the conditions that hold, sorted: each is logged when it comes */
+	size_t n_said;
 	char *status; /* last status line */
 	char *file;   /* last text of the status file */
 };

@@ -34,13 +34,14 @@ static int print_changes(struct ctl *c, const struct pass *p)
 {
 	const struct outcome *o = &p->outcome;
 	_cleanup_free_ char *directory = NULL;
+	bool told = log_is_journal(); /* which has them already, with their fields */
 	int k = wording_directory(o, p->config.links, &directory);
 
-	if (k < 0 || log_is_journal()) /* which has them already, with their fields */
+	if (k < 0)
 		return k;
-	if (*directory && !o->directory_error)
+	if (!told && *directory && !o->directory_error)
 		printf("%s\n", directory);
-	for (size_t i = 0; i < o->n_changes; i++) {
+	for (size_t i = 0; !told && i < o->n_changes; i++) {
 		const struct change *ch = &o->changes[i];
 		_cleanup_free_ char *text = NULL;
 		int r = wording_change(ch, p->config.links, &text);
@@ -58,11 +59,6 @@ static int print_changes(struct ctl *c, const struct pass *p)
 
 static void doc_changes(struct doc *d, const struct outcome *o, const char *links)
 {
-	static const char *const results[CHANGE_RESULT_MAX] = {
-		[CHANGE_DONE] = "done",
-		[CHANGE_MOVED] = "moved",
-		[CHANGE_FAILED] = "failed",
-	};
 	struct json_object *changes = doc_array(d, d->top, "changes");
 
 	for (size_t i = 0; i < o->n_changes; i++) {
@@ -73,7 +69,7 @@ static void doc_changes(struct doc *d, const struct outcome *o, const char *link
 		if (wording_change(ch, links, &words) < 0)
 			d->failed = true;
 		doc_words(d, at, "action", link_action_to_string(ch->action));
-		doc_words(d, at, "result", results[ch->result]);
+		doc_words(d, at, "result", change_result_to_string(ch->result));
 		doc_name(d, at, "link", ch->name);
 		doc_name(d, at, "plugin", ch->key);
 		doc_name(d, at, "target", ch->text);
