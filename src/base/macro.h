@@ -35,6 +35,14 @@
 		*_take = NULL; \
 		_taken; \
 	})
+/* The same with a struct; what is left is empty. */
+#define TAKE(x) \
+	__extension__({ \
+		__typeof__(x) *_take = &(x); \
+		__typeof__(x) _taken = *_take; \
+		*_take = (__typeof__(x)){0}; \
+		_taken; \
+	})
 #define TAKE_FD(fd) \
 	__extension__({ \
 		int *_take = &(fd); \

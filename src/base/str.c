@@ -18,6 +18,28 @@ bool str_ends(const char *s, const char *suffix)
 	return n >= m && memcmp(s + n - m, suffix, m) == 0;
 }
 
+size_t str_index(const char *const *words, size_t n, const char *word)
+{
+	size_t i = 0;
+
+	while (i < n && !str_eq(words[i], word))
+		i++;
+	return i;
+}
+
+bool str_fields(char *line, char **ret, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!line)
+			return false;
+		ret[i] = line;
+		line = strchr(line, '\t');
+		if (line)
+			*line++ = '\0';
+	}
+	return true;
+}
+
 int str_cmp(const char *a, const char *b)
 {
 	if (!a || !b)

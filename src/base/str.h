@@ -20,6 +20,11 @@ static inline bool str_eq(const char *a, const char *b)
 const char *str_after(const char *s, const char *prefix) _nonnull_all_;
 bool str_ends(const char *s, const char *suffix) _nonnull_all_;
 
+/* Position of a word in a table of n, or n. */
+size_t str_index(const char *const *words, size_t n, const char *word);
+/* Cuts a line at its tabs, in place. false: there are fewer than n fields. */
+bool str_fields(char *line, char **ret, size_t n) _nonnull_all_;
+
 /* NULL sorts first. */
 int str_cmp(const char *a, const char *b);
 

@@ -291,6 +291,16 @@ const char *name_default_link(const struct name *n, const char *file, struct poo
 	return link ? pool_join(p, link, ".so") : NULL;
 }
 
+bool name_is_default_link(const struct name *n, const char *file, const char *link)
+{
+	const char *rest = str_after(link, "vsmtp-plugin-");
+
+	if (n->layout != LAYOUT_A)
+		return strcmp(file, link) == 0;
+	rest = rest ? str_after(rest, n->name) : NULL;
+	return rest && strcmp(rest, ".so") == 0;
+}
+
 static void drop_last_component(struct buf *b)
 {
 	while (b->len > 0 && b->data[--b->len] != '/')

@@ -74,6 +74,8 @@ int name_expand_template(const char *template, const char *name, char **ret)
  * and C `file`. NULL: no memory. */
 const char *name_default_link(const struct name *n, const char *file, struct pool *p)
 	_must_check_ _nonnull_all_;
+/* Is it that name? */
+bool name_is_default_link(const struct name *n, const char *file, const char *link) _nonnull_all_;
 
 /* Normalises lexically: `target` made absolute from the directory `base`, `.`, `..` and doubled
  * slashes resolved as text. 0 or -ENOMEM. */

@@ -64,6 +64,7 @@ static struct plan_link act_on_entry(const struct planner *pl, const struct link
 		a.candidate = to->waiting ? planner_leads_to(to, l) : to->winner;
 		a.text = a.candidate->path;
 		a.action = strcmp(l->target, a.text) == 0 ? LINK_KEEP : LINK_REPLACE;
+		a.named = a.action == LINK_REPLACE && own != to;
 	} else {
 		a.action = LINK_REMOVE;
 		a.reason = own ? best_reason(pl, own) : NULL;
@@ -88,15 +89,17 @@ static bool is_to_be_made(const struct planner *pl, const struct claim *c)
 
 static struct plan_link make_link(const struct claim *c)
 {
+	const struct candidate *k = c->group->winner;
 	const struct remembered *m = planner_remembered(c->group, c->wish->name);
 
 	return (struct plan_link){
 		.action = LINK_CREATE,
 		.name = c->wish->name,
 		.key = c->group->key,
-		.text = c->group->winner->path,
-		.candidate = c->group->winner,
+		.text = k->path,
+		.candidate = k,
 		.restored = m && !(m->flags & REMEMBERED_PARKED),
+		.named = c->wish->chosen && !name_is_default_link(&k->name, k->file, c->wish->name),
 	};
 }
 
@@ -349,6 +352,7 @@ int plan_make(const struct config *c, const struct snapshot *s, struct plan *ret
 		r = find_findings(&pl);
 	if (r >= 0 && !s->held) /* what is half unpacked is not missed yet */
 		r = find_missed(&pl);
+	p.names_first = r >= 0 && p.names_changed && planner_needs_names_first(&pl);
 	if (r < 0)
 		plan_done(&p);
 	else

@@ -11,11 +11,9 @@ const struct remembered *planner_remembered(const struct group *g, const char *l
 	return NULL;
 }
 
-static bool was_chosen(const struct group *g, const struct link *l)
+static bool was_chosen(const struct planner *pl, const struct link *l)
 {
-	const struct remembered *m = planner_remembered(g, l->name);
-
-	return m && (m->flags & REMEMBERED_CHOSEN);
+	return planner_entry(pl, l)->chosen;
 }
 
 static const struct link *link_of(const struct group *g, const char *name)
@@ -104,7 +102,7 @@ static int wish_chosen(const struct planner *pl, struct group *g)
 	int r = 0;
 
 	for (size_t i = 0; !name && !pl->c->link_name && i < g->n_links; i++)
-		if (was_chosen(g, g->links[i]) && is_layouts_name(g, g->links[i]->name))
+		if (was_chosen(pl, g->links[i]) && is_layouts_name(g, g->links[i]->name))
 			name = g->links[i]->name;
 	if (!name)
 		r = computed_name(pl, g, &name);
@@ -127,11 +125,24 @@ static void wish_remembered(struct group *g)
 }
 
 /* The plugin's own LinkName=. It may say what the administrator's link is called already. */
-static void wish_said(struct group *g, const char *name)
+static void wish_said(const struct planner *pl, struct group *g, const char *name)
 {
 	const struct remembered *m = planner_remembered(g, name);
+	const struct link *has = link_of(g, name);
 
-	add_wish(g, name, m ? m->flags & REMEMBERED_CHOSEN : !link_of(g, name));
+	add_wish(g, name, has ? was_chosen(pl, has) : !m || (m->flags & REMEMBERED_CHOSEN));
+}
+
+/* Is one of its links called as we chose? Not one that a pass which was cut off was to remove. */
+static bool has_chosen(const struct planner *pl, const struct group *g)
+{
+	for (size_t i = 0; i < g->n_links; i++) {
+		const struct remembered *m = planner_remembered(g, g->links[i]->name);
+
+		if (was_chosen(pl, g->links[i]) && !(m && (m->flags & REMEMBERED_PARKED)))
+			return true;
+	}
+	return false;
 }
 
 static int wish(const struct planner *pl, struct group *g)
@@ -144,19 +155,19 @@ static int wish(const struct planner *pl, struct group *g)
 		int r = expand(pl, g, said->link_name, &name);
 
 		if (r >= 0)
-			wish_said(g, name);
+			wish_said(pl, g, name);
 		if (r != -EINVAL)
 			return r;
 	}
 	/* Rule 7b, for links that are there: every name we did not choose ourselves stays, two of
 	 * them too. */
 	for (size_t i = 0; i < g->n_links; i++)
-		if (!was_chosen(g, g->links[i]))
+		if (!was_chosen(pl, g->links[i]))
 			add_wish(g, g->links[i]->name, false);
 	found = g->n_wishes;
 	if (found == 0)
 		wish_remembered(g);
-	if (g->n_wishes == 0 || (found > 0 && found < g->n_links))
+	if (g->n_wishes == 0 || (found > 0 && has_chosen(pl, g)))
 		return wish_chosen(pl, g);
 	return 0;
 }
@@ -170,17 +181,17 @@ static int wish_right(const struct planner *pl, struct group *g)
 
 		if (k &&
 		    (gate == GATE_LINKED || gate == GATE_SHADOWED || planner_is_transient(pl, k)))
-			add_wish(g, g->links[i]->name, was_chosen(g, g->links[i]));
+			add_wish(g, g->links[i]->name, was_chosen(pl, g->links[i]));
 	}
 	return 0;
 }
 
 static int make_wishes(struct planner *pl, struct group *g)
 {
-	int r;
+	int r = planner_find_chosen(pl, g);
 
-	if (!g->winner)
-		return 0;
+	if (r < 0 || !g->winner)
+		return r;
 	g->wishes = pool_room(&pl->p->memory, MAX(g->n_links, 1U), sizeof(*g->wishes));
 	if (!g->wishes)
 		return -ENOMEM;
@@ -316,7 +327,7 @@ static void remember_links(const struct planner *pl, const struct group *g, bool
 			wished = w->has == l;
 		if (wished)
 			continue;
-		chosen = was_chosen(g, l);
+		chosen = was_chosen(pl, l);
 		stays = pl->p->not_known && !planner_is_untrusted(pl, g, l);
 		if (!stays && (!park || (chosen && (g->n == 0 || g->n_wishes > 0))))
 			continue;
@@ -360,7 +371,7 @@ static void remember_held(const struct planner *pl, const struct group *g)
 		if (planner_goes_while_held(pl, g->links[i]))
 			remember(pl, g, g->links[i]->name,
 				 REMEMBERED_PARKED |
-					 (was_chosen(g, g->links[i]) ? REMEMBERED_CHOSEN : 0U));
+					 (was_chosen(pl, g->links[i]) ? REMEMBERED_CHOSEN : 0U));
 	for (size_t i = 0; i < g->n_names; i++) {
 		const struct link *l = link_of(g, g->names[i].link);
 		struct remembered m = g->names[i];

@@ -125,6 +125,18 @@ static int compare_remembered(const struct remembered *a, const struct remembere
 	return c ? c : strcmp(a->link, b->link);
 }
 
+const struct remembered *remembered_names_find(const struct remembered_names *r, const char *key,
+					       const char *link)
+{
+	size_t i = str_lower_bound(r->items, r->n, sizeof(*r->items),
+				   offsetof(struct remembered, key), key);
+
+	for (; i < r->n && strcmp(r->items[i].key, key) == 0; i++)
+		if (strcmp(r->items[i].link, link) == 0)
+			return &r->items[i];
+	return NULL;
+}
+
 int remembered_names_add(struct remembered_names *r, const struct remembered *item)
 {
 	size_t at = r->n;

@@ -341,6 +341,10 @@ bool snapshot_is_shared(const struct snapshot *s) _nonnull_all_;
 int remembered_names_add(struct remembered_names *r, const struct remembered *item)
 	_must_check_ _nonnull_all_;
 
+/* That name of the plugin, or NULL. */
+const struct remembered *remembered_names_find(const struct remembered_names *r, const char *key,
+					       const char *link) _nonnull_all_;
+
 /* Puts all lists into their order. */
 void snapshot_sort(struct snapshot *s) _nonnull_all_;
 /* NULL if there is none. Needs the order. */

@@ -67,6 +67,7 @@ static const char *why_not_now(const struct decision *d)
 		return "waiting for somebody else's job on it";
 	case DECIDE_WAIT:
 		return d->why == DECIDE_WHY_SETTLING ? "waiting until nothing moves"
+		       : d->why == DECIDE_WHY_HELD   ? "waiting while a package manager is at work"
 		       : d->why == DECIDE_WHY_DISTANCE
 			       ? "waiting, since the last restart was just now"
 			       : "asking again soon";

@@ -102,7 +102,15 @@ static inline bool ctl_has(const struct ctl *c, enum ctl_option o)
 
 /* ---- what several verbs do (verbs.c) ---- */
 
-/* pass_look() with a message if it fails. 0 or -errno. */
+/* How this command makes a pass. */
+static inline struct pass_how ctl_how(const struct ctl *c, enum pass_flags flags)
+{
+	return (struct pass_how){.root = &c->root,
+				 .observer = c->observer,
+				 .flags = flags,
+				 .fingerprint = c->fingerprint};
+}
+/* A pass that only looks. 0 or -errno, said. */
 int ctl_look(struct ctl *c, struct pass *ret) _must_check_;
 /* Connects to the service manager; none is no error (c->manager is NULL). */
 void ctl_connect(struct ctl *c);

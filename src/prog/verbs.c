@@ -37,9 +37,9 @@ const struct verb *verb_at(size_t i)
 
 int ctl_look(struct ctl *c, struct pass *ret)
 {
-	int r = pass_look(&c->root, c->observer, ret);
+	const struct pass_how how = ctl_how(c, PASS_LOOK);
 
-	return r < 0 && r != -ENOMEM ? log_errno(LOG_ERR, r, "Cannot look") : r;
+	return pass_run(&how, ret);
 }
 
 void ctl_connect(struct ctl *c)

@@ -88,8 +88,11 @@ static int file_requests(struct ctl *c, const struct units *u, enum ctl_reload h
 	struct request q = {.unit = none, .replaces = none, .set = set};
 	int r = 0;
 
-	loaded_fingerprint(u->set, set);
-	if (how != CTL_RELOAD_PERSON)
+	if (u->set)
+		loaded_fingerprint(u->set, set);
+	else
+		q.set = none;
+	if (how != CTL_RELOAD_PERSON || !u->set)
 		return request(c, &q, names);
 	q.kind = REQUEST_RELOAD_WAITS;
 	for (size_t i = 0; i < u->n && r >= 0; i++) {
@@ -209,7 +212,7 @@ static int wait_and_tell(struct ctl *c, const struct units *u, char *const *name
 static bool is_to_ask(struct ctl *c, const struct pass *p, const struct units *u,
 		      enum ctl_reload how, struct ctl_asked *to)
 {
-	enum decide_why refusal = decide_refusal(&p->config, &p->seen, &p->plan);
+	enum decide_why refusal = decide_refusal(&p->config, pass_seen(p), pass_plan(p));
 	bool person = how == CTL_RELOAD_PERSON, owed = units_owed(u);
 	_cleanup_buf_ struct buf why = BUF_INIT;
 
@@ -220,6 +223,8 @@ static bool is_to_ask(struct ctl *c, const struct pass *p, const struct units *u
 			buf_add(&to->words, "below another root, links only");
 		return false;
 	}
+	if (p->again_error < 0) /* not known, and asked for all the same */
+		return true;
 	if (!c->manager_error && !owed && !(person && ctl_has(c, CTL_FORCE) && any_runs(u))) {
 		if (person)
 			buf_add(&to->words, any_runs(u) ? runs_with_all : does_not_run);
@@ -227,7 +232,7 @@ static bool is_to_ask(struct ctl *c, const struct pass *p, const struct units *u
 	}
 	if (refusal == DECIDE_WHY_NOTHING_OWED)
 		return true;
-	word_refusal(&why, &p->config, &p->seen, &p->plan, refusal);
+	word_refusal(&why, &p->config, pass_seen(p), pass_plan(p), refusal);
 	if (!person && refusal == DECIDE_WHY_ACTION_NONE) {
 		buf_add(&to->words, "a reload is owed: ");
 		buf_add(&to->words, buf_text(&why));

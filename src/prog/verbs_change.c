@@ -3,7 +3,6 @@
 #include "prog/ctl.h"
 
 #include "prog/log.h"
-#include "sys/apply.h"
 #include "sys/conf.h"
 #include "sys/state.h"
 
@@ -16,7 +15,7 @@ static int is_there(struct ctl *c, const char *name)
 
 	if (!key)
 		return -ENOMEM;
-	r = pass_look(&c->root, c->observer, &p);
+	r = ctl_look(c, &p);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < p.seen.n_candidates; i++)
@@ -44,7 +43,7 @@ static int write_and_sync(struct ctl *c, enum conf_enable what)
 	if (r == 0)
 		log_msg(LOG_NOTICE, "there is no plugin %s now: this holds when it comes", shown);
 	if (r < 0)
-		return log_errno(LOG_ERR, r, "Cannot look");
+		return r;
 	r = conf_write_plugin(&c->root, name, what);
 	if (r == -EACCES || r == -EPERM || r == -EROFS)
 		return log_errno(LOG_ERR, r, "Cannot write the configuration (this needs root)");
@@ -61,39 +60,6 @@ int verb_enable(struct ctl *c)
 int verb_disable(struct ctl *c)
 {
 	return write_and_sync(c, CONF_DISABLE);
-}
-
-/* The kit goes and vSMTP stays: a pass, but one that makes nothing new. */
-static void make_nothing_new(struct plan *p)
-{
-	for (size_t i = 0; i < p->n_links; i++)
-		if (p->links[i].action == LINK_CREATE)
-			p->links[i].action = LINK_FOREIGN;
-	if (p->directory == PLAN_DIRECTORY_MAKE)
-		p->directory = PLAN_DIRECTORY_NO_PARENT;
-}
-
-static int clean_locked(struct ctl *c, struct pass *p)
-{
-	_cleanup_close_ int lock = -EBADF;
-	int r = state_prepare(&c->root);
-
-	if (r >= 0) {
-		lock = pass_lock(&c->root);
-		if (lock < 0)
-			return lock;
-		r = pass_look(&c->root, c->observer, p);
-	}
-	if (r >= 0 && ctl_has(c, CTL_KEEP_FITTING)) {
-		make_nothing_new(&p->plan);
-		r = apply(&c->root, &p->config, &p->seen, &p->plan, &p->outcome);
-	} else if (r >= 0)
-		r = apply_clean(&c->root, &p->config, &p->seen, &p->outcome);
-	if (r >= 0)
-		pass_count(&c->root, p);
-	if (r == -ENOMEM)
-		return r;
-	return r < 0 ? log_errno(LOG_ERR, r, "Cannot remove the links") : 0;
 }
 
 /* Not word_change(): the reason for all of them is that somebody said so. */
@@ -133,13 +99,15 @@ static int show_clean(struct ctl *c, const struct pass *p)
 int verb_clean(struct ctl *c)
 {
 	_cleanup_(pass_done) struct pass p = {0};
-	int r = clean_locked(c, &p), daemon;
+	const struct pass_how how = ctl_how(
+		c, PASS_CHANGE | (ctl_has(c, CTL_KEEP_FITTING) ? PASS_NOTHING_NEW : PASS_CLEAN));
+	int r = pass_run(&how, &p), daemon;
 
 	if (r >= 0)
 		r = show_clean(c, &p);
 	if (r < 0)
 		return r;
-	daemon = state_daemon_pid(&c->root);
+	daemon = state_role_pid(&c->root, STATE_ROLE_DAEMON);
 	if (daemon > 0)
 		log_msg(LOG_WARNING,
 			"vsmtp-plugind runs (pid %d) and will put them back: stop it first",

@@ -7,6 +7,7 @@
 #include "sys/asked.h"
 #include "sys/booted.h"
 #include "sys/clock.h"
+#include "sys/state.h"
 
 #define CALL_LIMIT_USEC (5 * USEC_PER_SEC)
 #define LAST_WORD_USEC (10 * USEC_PER_SEC)
@@ -62,16 +63,6 @@ static int refuse(const struct ctl *c, const struct unit_facts *u, const char *r
 	return CTL_FAILED;
 }
 
-static void log_changes(const struct pass *p)
-{
-	for (size_t i = 0; i < p->outcome.n_changes; i++) {
-		_cleanup_buf_ struct buf b = BUF_INIT;
-
-		word_change(&b, &p->outcome.changes[i], p->config.links);
-		log_msg(LOG_NOTICE, "%s", buf_text(&b));
-	}
-}
-
 static bool is_configured(const struct config *c, const struct unit_facts *u)
 {
 	for (char **name = c->units; name && *name; name++)
@@ -114,11 +105,11 @@ static int check(const struct ctl *c, const struct unit_facts *u, const struct p
 static int sync_and_check(struct ctl *c, const struct unit_facts *u, const struct request *q)
 {
 	_cleanup_(pass_done) struct pass p = {0};
-	int r = pass_run(&c->root, c->observer, &p);
+	const struct pass_how how = ctl_how(c, PASS_CHANGE | PASS_LOG);
+	int r = pass_run(&how, &p);
 
 	if (r < 0)
 		return refuse(c, u, strerror(-r));
-	log_changes(&p);
 	if (!is_configured(&p.config, u))
 		return refuse(c, u, "Unit= does not name this unit");
 	r = check(c, u, &p, q);
@@ -137,7 +128,7 @@ static int request(struct ctl *c, const struct unit_facts *u, const struct reque
 		return refuse(c, u, strerror(-r));
 	(void)!unit_start(c->manager, UNIT_ASKED);
 	started = unit_start(c->manager, UNIT_EXECUTOR);
-	if (started < 0 && name && asked_executor_pid(&c->root) == 0) {
+	if (started < 0 && name && state_role_pid(&c->root, STATE_ROLE_EXECUTOR) == 0) {
 		(void)!asked_remove(&c->root, name);
 		return refuse(c, u, UNIT_EXECUTOR " cannot be started");
 	}

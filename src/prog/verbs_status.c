@@ -96,7 +96,7 @@ static int read_texts(struct ctl *c, struct status *s)
 {
 	_cleanup_free_ char *daemon = NULL;
 
-	s->daemon = state_daemon_pid(&c->root);
+	s->daemon = state_role_pid(&c->root, STATE_ROLE_DAEMON);
 	if (s->daemon > 0 && state_read_text(&c->root, STATE_FILE_STATUS, &daemon) >= 0 && daemon)
 		s->daemon_text = ctl_text_value(daemon, "state");
 	return look_lock(c, daemon, s);
