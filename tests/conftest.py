@@ -15,6 +15,7 @@ import kit  # noqa: E402
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes many seconds; scripts/test --quick leaves it out")
+    config.addinivalue_line("markers", "alone: changes what belongs to the whole machine")
 
 
 @pytest.fixture

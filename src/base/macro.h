@@ -63,6 +63,15 @@
 	} \
 	struct _semicolon_
 
+/* Defines x_to_string(): the stable codes of an enum, NULL for what is none. */
+#define DEFINE_TO_STRING(x, max, ...) \
+	const char *x##_to_string(enum x value) \
+	{ \
+		static const char *const codes[max] = {__VA_ARGS__}; \
+		return (size_t)value < (max) ? codes[value] : NULL; \
+	} \
+	struct _semicolon_
+
 static inline void freep(void *p)
 {
 	free(*(void **)p);

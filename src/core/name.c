@@ -15,6 +15,8 @@ static bool is_separator(char c)
 	return c == '-' || c == '_';
 }
 
+DEFINE_TO_STRING(layout, LAYOUT_MAX, "A", "B", "C");
+
 void name_done(struct name *n)
 {
 	if (!n)

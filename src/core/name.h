@@ -31,6 +31,8 @@ enum name_problem {
 	NAME_PROBLEM_MAX,
 };
 
+const char *layout_to_string(enum layout l); /* "A", "B", "C" */
+
 struct name {
 	enum layout layout;
 	enum name_problem problem;

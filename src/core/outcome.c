@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/outcome.h"
 
+DEFINE_TO_STRING(change_result, CHANGE_RESULT_MAX, [CHANGE_DONE] = "done", [CHANGE_MOVED] = "moved",
+		 [CHANGE_FAILED] = "failed");
+
 void outcome_done(struct outcome *o)
 {
 	free(o->changes);

@@ -16,6 +16,8 @@ enum change_result {
 	CHANGE_RESULT_MAX,
 };
 
+const char *change_result_to_string(enum change_result r);
+
 struct change {
 	enum link_action action; /* create, replace, remove */
 	enum change_result result;

@@ -5,6 +5,20 @@
 #include "core/planner.h"
 #include "core/version.h"
 
+DEFINE_TO_STRING(
+	link_action,
+	LINK_ACTION_MAX, [LINK_KEEP] = "keep", [LINK_CREATE] = "create", [LINK_REPLACE] = "replace",
+	[LINK_REMOVE] = "remove", [LINK_HOLD] = "hold", [LINK_FOREIGN] = "foreign");
+DEFINE_TO_STRING(plan_directory,
+		 PLAN_DIRECTORY_MAX, [PLAN_DIRECTORY_FINE] = "fine", [PLAN_DIRECTORY_MAKE] = "make",
+		 [PLAN_DIRECTORY_TAKE_OVER] = "take-over", [PLAN_DIRECTORY_REFUSED] = "refused",
+		 [PLAN_DIRECTORY_NO_PARENT] = "no-parent", [PLAN_DIRECTORY_LEFT] = "left");
+DEFINE_TO_STRING(finding_code, FINDING_CODE_MAX, [FINDING_DUPLICATE_LINK] = "duplicate-link",
+		 [FINDING_STORE_NOT_LISTED] = "store-not-listed",
+		 [FINDING_UNVERSIONED_KEPT] = "unversioned-kept",
+		 [FINDING_UNTRUSTED_ENTRY] = "untrusted-entry",
+		 [FINDING_UNTRUSTED_PARENT] = "untrusted-parent");
+
 void plan_done(struct plan *p)
 {
 	pool_done(&p->memory);

@@ -23,50 +23,7 @@
  * snapshot it was made from. */
 
 #include "base/macro.h"
-#include "core/config.h"
-#include "core/snapshot.h"
-
-/* The codes are stable API (wording.h has their texts). */
-enum gate {
-	GATE_LINKED,
-	GATE_NAME_NOT_UNDERSTOOD,
-	GATE_DISABLED,
-	GATE_NOT_REGULAR,
-	GATE_UNTRUSTED,
-	GATE_UNREADABLE,
-	GATE_BEING_WRITTEN,
-	GATE_NOT_ELF,
-	GATE_TRUNCATED,
-	GATE_WRONG_MACHINE,
-	GATE_NOT_SHARED_OBJECT,
-	GATE_NO_ENTRY_POINT,
-	GATE_VERSION_CONFLICT,
-	GATE_VERSION_UNKNOWN,
-	GATE_VERSION_MISMATCH,
-	GATE_MISSING_LIBRARY,
-	GATE_QUARANTINED,
-	GATE_SHADOWED,
-	GATE_NAME_TAKEN,
-	GATE_FOREIGN_IN_THE_WAY,
-	GATE_MAX,
-};
-
-struct verdict {
-	enum gate gate;
-	const char *version; /* what the candidate is for, or NULL */
-	const char *rival; /* shadowed: the path that won; name-taken: the plugin that has the name;
-			      foreign-in-the-way: the entry's name */
-	const char *wanted; /* name-taken: the link name */
-};
-
-/* The gates that one file passes or fails by itself: all before GATE_SHADOWED. */
-bool gate_passes(enum gate g, const struct config *c, const struct server_facts *s,
-		 const struct candidate *k) _nonnull_all_;
-/* The first gate that fails, GATE_LINKED if none does. */
-enum gate gate_judge(const struct config *c, const struct server_facts *s,
-		     const struct candidate *k) _nonnull_all_;
-/* The version a candidate is for: name, directory, note, configuration; NULL if unknown. */
-const char *gate_version(const struct config *c, const struct candidate *k) _nonnull_all_;
+#include "core/gate.h"
 
 enum link_action {
 	LINK_KEEP, /* ours and right */
@@ -77,6 +34,8 @@ enum link_action {
 	LINK_FOREIGN, /* not ours: left alone */
 	LINK_ACTION_MAX,
 };
+
+const char *link_action_to_string(enum link_action a);
 
 struct plan_link {
 	enum link_action action;
@@ -101,6 +60,8 @@ enum plan_directory {
 	PLAN_DIRECTORY_MAX,
 };
 
+const char *plan_directory_to_string(enum plan_directory d);
+
 enum finding_code {
 	FINDING_DUPLICATE_LINK,   /* link and other lead to one plugin */
 	FINDING_STORE_NOT_LISTED, /* a foreign link leads below what looks like a store's plugin */
@@ -109,6 +70,8 @@ enum finding_code {
 	FINDING_UNTRUSTED_PARENT, /* others could put another links directory in its place */
 	FINDING_CODE_MAX,
 };
+
+const char *finding_code_to_string(enum finding_code c);
 
 struct finding {
 	enum finding_code code;

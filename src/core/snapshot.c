@@ -5,6 +5,15 @@
 
 #include <inttypes.h>
 
+DEFINE_TO_STRING(server_state, SERVER_STATE_MAX, [SERVER_ABSENT] = "absent",
+		 [SERVER_KNOWN] = "known", [SERVER_UNKNOWN] = "unknown");
+DEFINE_TO_STRING(version_source, VERSION_SOURCE_MAX, [VERSION_SOURCE_CONFIG] = "config",
+		 [VERSION_SOURCE_PROGRAM] = "program", [VERSION_SOURCE_DPKG] = "dpkg",
+		 [VERSION_SOURCE_RPM] = "rpm");
+DEFINE_TO_STRING(unit_state, UNIT_STATE_MAX, [UNIT_NO_MANAGER] = "no-manager",
+		 [UNIT_MISSING] = "missing", [UNIT_INACTIVE] = "inactive", [UNIT_ACTIVE] = "active",
+		 [UNIT_CHANGING] = "changing", [UNIT_UNKNOWN] = "unknown");
+
 void elf_facts_done(struct elf_facts *f)
 {
 	free(f->note_version);

@@ -141,6 +141,9 @@ enum version_source {
 	VERSION_SOURCE_MAX,
 };
 
+const char *server_state_to_string(enum server_state s);
+const char *version_source_to_string(enum version_source s);
+
 enum server_doubt {
 	SERVER_DOUBT_NONE,
 	SERVER_DOUBT_UNTRUSTED,  /* not asked: the program fails rule 12 */
@@ -221,8 +224,8 @@ struct link {
 	uint64_t inode;       /* of the entry itself */
 	int64_t ctime_nsec;   /* of the entry itself */
 	bool dangling;
-	char *resolved;         /* what it leads to after symlinks, NULL if dangling; may be target */
-	char *identity;         /* of what it leads to, NULL if dangling */
+	char *resolved; /* what it leads to after symlinks, NULL if dangling; may be target */
+	char *identity; /* of what it leads to, NULL if dangling */
 	uint64_t target_device; /* of what it leads to, 0 if dangling */
 	uint64_t target_inode;
 	int64_t target_ctime_nsec;
@@ -279,6 +282,8 @@ enum unit_state {
 	UNIT_UNKNOWN,  /* the manager did not answer; error is set */
 	UNIT_STATE_MAX,
 };
+
+const char *unit_state_to_string(enum unit_state s);
 
 struct unit_facts {
 	char *name;   /* as the configuration has it */

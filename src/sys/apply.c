@@ -2,7 +2,6 @@
 #include "sys/apply.h"
 
 #include "base/str.h"
-#include "core/wording.h"
 #include "sys/state.h"
 
 #include <fcntl.h>

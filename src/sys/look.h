@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "core/plan.h"
 #include "sys/facts.h"
+#include "sys/loader.h"
 #include "sys/observe.h"
 #include "sys/watch.h"
 
@@ -53,7 +54,8 @@ struct observer {
 	const struct root *root;
 	enum server_flags flags;
 	struct watch *watch; /* borrowed, NULL: every look is at everything */
-	struct server_memory *server;
+	struct server_memory server;
+	struct loader_memory loader;
 	struct snapshot seen; /* the last look's; shared with who got it */
 	struct dir *dirs;
 	size_t n_dirs;

@@ -11,20 +11,12 @@
 int observer_new(const struct root *root, enum server_flags flags, struct observer **ret)
 {
 	struct observer *o = calloc(1, sizeof(*o));
-	int r;
 
 	if (!o)
 		return -ENOMEM;
 	o->root = root;
 	o->flags = flags;
 	o->doubt = DOUBT_ALL;
-	r = elf_start();
-	if (r >= 0)
-		r = server_memory_new(&o->server);
-	if (r < 0) {
-		observer_free(o);
-		return r;
-	}
 	*ret = o;
 	return 0;
 }
@@ -35,7 +27,8 @@ struct observer *observer_free(struct observer *o)
 		dirs_done(o);
 		entries_clear(&o->links);
 		snapshot_done(&o->seen);
-		server_memory_free(o->server);
+		server_memory_done(&o->server);
+		loader_memory_done(&o->loader);
 		free(o);
 	}
 	return NULL;
@@ -54,7 +47,8 @@ void observer_doubt_all(struct observer *o)
 void observer_forget(struct observer *o)
 {
 	o->doubt |= DOUBT_ALL | DOUBT_FORGET;
-	server_memory_clear(o->server);
+	server_memory_done(&o->server);
+	loader_memory_done(&o->loader);
 }
 
 /* ---- what is in doubt ---- */
@@ -181,8 +175,8 @@ static int look_server(struct look *l)
 	    l->s->server.doubt != SERVER_DOUBT_NOT_RUN)
 		return 0;
 	watch_begin(o->watch, WATCH_SERVER);
-	r = server_read(o->server, o->root, l->c, o->flags, o->watch ? watch_visit : NULL, o->watch,
-			&s);
+	r = server_read(&o->server, o->root, l->c, o->flags, o->watch ? watch_visit : NULL,
+			o->watch, &s);
 	if (r < 0)
 		return r;
 	watch_end(o->watch, WATCH_SERVER);
@@ -262,10 +256,10 @@ static int look_libraries_of(struct look *l, struct candidate *k)
 		return 0;
 	k->libraries_known = false;
 	if (!l->libraries_checked)
-		r = server_check_libraries(l->o->server, l->o->root, &l->s->server);
+		r = loader_check_memory(&l->o->loader, l->o->root, &l->s->server);
 	l->libraries_checked = true;
 	if (r >= 0)
-		r = server_find_missing(l->o->server, l->o->root, &l->s->server, &q, &f->missing,
+		r = loader_find_missing(&l->o->loader, l->o->root, &l->s->server, &q, &f->missing,
 					&f->missing_question);
 	f->missing_unsure = f->missing && (l->o->flags & SERVER_CONFINED);
 	return r;

@@ -6,6 +6,11 @@ import pytest
 import bus
 
 
+def pytest_collection_modifyitems(items):
+    """The slow ones first, so that all workers end together."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture
 def where(tmp_path):
     """For a bus.Host, where one can be had."""

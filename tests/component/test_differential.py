@@ -9,6 +9,8 @@ import random
 import signal
 import time
 
+import pytest
+
 import kit
 from test_look import STORES, Chance
 
@@ -35,6 +37,7 @@ def command(tree):
     tree.ctl("sync")
 
 
+@pytest.mark.slow
 def test_rule_15_who_remembers_does_what_one_without_memory_does(tree, tmp_path):
     seed = int(os.environ.get("KIT_SEED", random.randrange(1 << 32)))
     print(f"KIT_SEED={seed}")

@@ -343,6 +343,7 @@ def test_rule_12_a_program_where_the_daemon_may_write_is_not_asked(tree):
 # ---- waiting for the lock ----
 
 
+@pytest.mark.slow
 def test_rule_15_who_waits_for_the_lock_says_for_whom_and_ends_when_told(tree):
     tree.plugin("mysql")
     tree.ctl("sync", expect=0)

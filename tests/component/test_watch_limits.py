@@ -93,6 +93,7 @@ def test_rule_16_a_steady_trickle_starves_nothing(served):
     spy.close()
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_rule_16_an_overflown_queue_loses_nothing(tree):
     """The limit is the whole machine's: set for a moment, and put back."""

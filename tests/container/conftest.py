@@ -13,10 +13,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import harness  # noqa: E402
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "alone: changes what belongs to the whole machine")
-
-
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield

@@ -30,7 +30,7 @@ import kit
 
 PACKAGES = (
     "systemd systemd-sysv dbus procps strace python3-minimal util-linux"
-    " libelf1 libjson-c5 libsmartcols1 libsystemd0"
+    " libjson-c5 libsmartcols1 libsystemd0"
 ).split()
 UNIT = """\
 [Unit]
@@ -101,6 +101,20 @@ def image_tar(options=None):
     return tar
 
 
+def image_base(options=None):
+    """The same, unpacked beside it: nobody ever writes there, so that all share it."""
+    tar = image_tar(options)
+    base = tar.with_suffix("")
+    with open(tar.with_name(f".{base.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not base.exists():
+            temporary = Path(tempfile.mkdtemp(prefix=".unpacked-", dir=tar.parent))
+            temporary.chmod(0o755)
+            _sh("tar", "-C", str(temporary), "-xf", str(tar))
+            temporary.rename(base)
+    return base
+
+
 def _make_tar(options, tar):
     temporary = tar.with_name(f".{os.getpid()}.{tar.name}")
     for _ in range(2):  # a mirror may have a bad moment
@@ -123,14 +137,13 @@ class Image:
             raise CannotBoot("not root")
         if not Path("/proc/self/mountinfo").exists() or not _cgroup_tops():
             raise CannotBoot("no /proc or no cgroup file system: a bare chroot?")
-        tar = image_tar(options)
+        self.base = image_base(options)
         self.work = Path(tempfile.mkdtemp(prefix="kit-boxes-", dir="/var/tmp"))
-        self.base = self.work / "base"
         self.top = self.work / "top"
         self.fast = self.work / "fast"
         self.mounted = False
         try:
-            for path in (self.base, self.top, self.fast):
+            for path in (self.top, self.fast):
                 path.mkdir()
             self.work.chmod(0o755)
             try:
@@ -138,7 +151,6 @@ class Image:
             except subprocess.CalledProcessError as error:
                 raise CannotBoot(f"no tmpfs can be mounted: {error.stderr.strip()}") from None
             self.mounted = True
-            _sh("tar", "-C", str(self.base), "-xf", str(tar))
             with Container(self, layers=[self.base]):
                 pass  # a bare image boots here: from now on a failure is a failure
             if install:
@@ -271,7 +283,7 @@ class Container:
         )
         try:
             kit.wait_until(self._find_leader, 30, "a leader of the container")
-            kit.wait_until(self._is_up, 60, "the container's boot", step=0.05)
+            kit.wait_until(self._is_up, 60, "the container's boot")
         except AssertionError as error:
             self.boot_log.seek(0)
             raise CannotBoot(f"{error}: {self.boot_log.read()[-500:].decode(errors='replace')}") from None
@@ -441,7 +453,7 @@ class Container:
             if now != before or state not in ("inactive", "failed"):
                 since, before = time.monotonic(), now
             assert time.monotonic() < end, f"no peace within {limit} s: {now}"
-            time.sleep(0.1)
+            time.sleep(0.3)
 
     def wait_daemon(self):
         kit.wait_until(lambda: self.is_active(DAEMON), 30, "the daemon's start")

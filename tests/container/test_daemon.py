@@ -146,6 +146,10 @@ def test_status_line_tells_the_state(box):
     box.wait_links(["mysql"])
     kit.wait_until(lambda: box.show(harness.DAEMON, "StatusText") != before, what="another line")
     assert re.search(r"\b1\b", box.show(harness.DAEMON, "StatusText"))
+    box.run("systemctl", "daemon-reexec")
+    box.plugin("csv")
+    kit.wait_until(lambda: re.search(r"\b2\b", box.show(harness.DAEMON, "StatusText")), what="the new manager's")
+    assert "vsmtp-plugin-csv.so" in box.journal("-b", "-u", harness.DAEMON)
 
 
 def test_killed_it_comes_back_and_serves(box):

@@ -38,6 +38,26 @@ def test_rule_18_a_burst_of_200_plugins_costs_one_restart(box):
         loaded_ok(starts[1], name, f"/usr/lib/vsmtp/libvsmtp-plugin-{name}-1.0.0.so")
 
 
+def test_rule_18_a_trickle_of_15_plugins_costs_three_restarts_and_each_link_comes_at_once(box, capsys):
+    """One every 100 ms, which is just the time of quiet that a reload waits for."""
+    names = [f"n{i:02}" for i in range(15)]
+    staged = [box.stage(n, kit.plugin_bytes(tag=n, built_for="1.0.0")) for n in names]
+    store, links = box.path("/usr/lib/vsmtp"), box.path(kit.LINKS)
+    spans = []
+    for name, path in zip(names, staged):
+        start = time.monotonic()
+        path.rename(store / f"libvsmtp-plugin-{name}-1.0.0.so")
+        kit.wait_until((links / f"vsmtp-plugin-{name}.so").is_symlink, what="the link", step=0.0005)
+        spans.append(time.monotonic() - start)
+        time.sleep(max(0, 0.1 - spans[-1]))  # the rhythm is what is tested
+    kit.wait_until(lambda: len(box.starts()[-1]["loaded"]) == 15, 60, "all of them")
+    box.wait_peace()
+    with capsys.disabled():
+        print(f"\n    ms to each link: {[round(s * 1000, 1) for s in spans]}, restarts: {len(box.starts()) - 1}")
+    assert len(box.starts()) <= 4
+    assert sorted(spans)[len(spans) // 2] < 0.02  # the machine may have better things to do for a while
+
+
 def test_rule_19_ten_changes_a_second_apart_leave_the_server_running(box):
     for i in range(10):
         box.plugin("mysql", tag=f"build {i}")

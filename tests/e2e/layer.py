@@ -7,6 +7,7 @@ APT::Get::Assume-Yes "true";
 APT::Install-Recommends "false";
 Dpkg::Use-Pty "false";
 Acquire::Languages "none";
+#clear DPkg::Pre-Install-Pkgs;
 """
 
 

@@ -6,6 +6,7 @@ import harness
 import kit
 import pytest
 
+import debs
 from debs import links
 from machine import seen
 
@@ -46,6 +47,36 @@ def test_rule_17_a_library_copied_by_hand_while_apt_runs_is_in_the_one_start(ful
     want = {**SECOND, "vsmtp-plugin-hand.so": "/usr/lib/vsmtp/libvsmtp-plugin-hand-1.1.0.so"}
     assert seen(starts[1]) == want == full.links()
     full.in_order()
+
+
+def plugin_and_library(machine):
+    """A plugin whose private library, which ldconfig never hears of, is in a package of its own."""
+    plugin = kit.plugin_bytes(built_for="1.0.0", needs=("libkitown.so.1",), runpath="/usr/lib/kit-own")
+    library = kit.library("libkitown.so.1").read_bytes()
+    out = kit.scratch()
+    debs.build(out, "vsmtp-plugin-own", "1", {"usr/lib/vsmtp/libvsmtp-plugin-own-1.0.0.so": (plugin, 0o644)})
+    debs.build(out, "libkitown1", "1", {"usr/lib/kit-own/libkitown.so.1": (library, 0o644)},
+               scripts={"preinst": "#!/bin/sh\nsleep 2\n"})  # fmt: skip
+    for path in out.glob("*own*.deb"):
+        machine.put(f"/root/{path.name.split('_')[0]}.deb", path.read_bytes(), 0o644)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "dpkg -i /root/vsmtp-plugin-own.deb /root/libkitown1.deb",
+        "dpkg -i /root/vsmtp-plugin-own.deb; dpkg -i /root/libkitown1.deb",
+    ],
+)
+def test_rule_11_a_private_library_that_comes_two_seconds_later(apt_running, command):
+    machine = apt_running
+    plugin_and_library(machine)
+    machine.sh(command)
+    want = {**links("1.0.0", "a"), "vsmtp-plugin-own.so": "/usr/lib/vsmtp/libvsmtp-plugin-own-1.0.0.so"}
+    machine.wait_links_are(want)
+    starts = machine.wait_starts(2)
+    assert seen(starts[1]) == want
+    machine.in_order()
 
 
 @pytest.mark.parametrize("fate", ["stop", "mask --now", "kill -s KILL"])

@@ -54,6 +54,10 @@ def program(name):
     return path
 
 
+def is_sanitized():
+    return b"__asan_init" in program("vsmtp-plugind").read_bytes()
+
+
 # ---- compiling ----
 
 
@@ -201,16 +205,18 @@ def run(*argv, timeout=60, expect=None, cwd=None, env=None, user=None, stdin=sub
     return result
 
 
-def wait_until(predicate, limit=20.0, what="the condition", step=0.01):
-    """Waits for a true value and returns it. The limit is for broken runs only: be generous."""
-    end = time.monotonic() + limit
+def wait_until(predicate, limit=20.0, what="the condition", step=None):
+    """Waits for a true value and returns it. The limit is for broken runs only: be generous. Asks the
+    less often the longer it takes, since others need the processor; or at each step."""
+    since = time.monotonic()
     while True:
         value = predicate()
         if value:
             return value
-        if time.monotonic() > end:
+        gone = time.monotonic() - since
+        if gone > limit:
             raise AssertionError(f"{what}: not within {limit} s")
-        time.sleep(step)
+        time.sleep(step or min(max(0.01, gone / 8), 0.2))
 
 
 # ---- trees ----
