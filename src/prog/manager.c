@@ -262,8 +262,9 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 	if (!restart_begin(&m->restart, now_usec(m)))
 		return schedule(m);
 	r = look(m, &p);
+	m->idle = 0;
 	if (r >= 0)
-		r = plan_make(&p.config, &p.seen, &p.plan);
+		r = pass_plan(&p, &m->idle);
 	/* Something moved whose event we have not read yet, or the record of names fell behind. */
 	if (r >= 0 && (plan_changes(&p.plan) > 0 || p.plan.names_changed)) {
 		lent_pass_done(&p);
@@ -314,8 +315,8 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 		log_errno(LOG_ERR, r, "Cannot read inotify events; looking at everything");
 	if (r != 0)
 		doubt_all(m);
-	else if (!m->news)
-		return 0;
+	else if (!m->news) /* at most our own */
+		return ask_later(m);
 	r = pass_and_ask(m);
 	return r < 0 ? r : holder_ask_again(&m->holder);
 }
