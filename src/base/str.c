@@ -125,20 +125,6 @@ int strv_add_words(char ***l, const char *words)
 	return 0;
 }
 
-int strv_copy(char ***ret, char *const *l)
-{
-	_cleanup_strv_ char **copy = NULL;
-
-	for (; l && *l; l++) {
-		int r = strv_add(&copy, *l);
-
-		if (r < 0)
-			return r;
-	}
-	*ret = TAKE_PTR(copy);
-	return 0;
-}
-
 static int compare_strings(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

@@ -39,7 +39,6 @@ bool strv_has(char *const *l, const char *s) _nonnull_(2);
 int strv_add(char ***l, const char *s) _must_check_ _nonnull_all_;
 /* Splits at blanks and appends the words. 0 or -ENOMEM. */
 int strv_add_words(char ***l, const char *words) _must_check_ _nonnull_all_;
-int strv_copy(char ***ret, char *const *l) _must_check_ _nonnull_(1);
 void strv_sort(char **l);
 
 /* A growing, always terminated text. Zero-initialise; an allocation that fails is remembered, all

@@ -172,7 +172,7 @@ static size_t plugin_position(const struct config *c, const char *key)
 
 const struct config_plugin *config_find_plugin(const struct config *c, const char *key)
 {
-	size_t i = plugin_position(c, key);
+	size_t i = c->n_plugins > 0 ? plugin_position(c, key) : 0;
 
 	return i < c->n_plugins && str_eq(c->plugins[i].key, key) ? &c->plugins[i] : NULL;
 }

@@ -45,17 +45,25 @@ int plan_claim_link(const struct config *c, struct link *l)
 
 /* ---- by plugin ---- */
 
-static int compare_files(const void *a, const void *b, void *userdata)
+/* By key; those of one plugin as they lie. */
+static int compare_files(const void *a, const void *b, void *userdata _unused_)
+{
+	const struct candidate *x = *(const struct candidate *const *)a;
+	const struct candidate *y = *(const struct candidate *const *)b;
+	int c = strcmp(x->name.key, y->name.key);
+
+	return c ? c : (x > y) - (x < y);
+}
+
+/* Of one plugin, the preferred first. */
+static int compare_preference(const void *a, const void *b, void *userdata)
 {
 	const struct planner *pl = userdata;
 	const struct candidate *x = *(const struct candidate *const *)a;
 	const struct candidate *y = *(const struct candidate *const *)b;
-	int c = strcmp(x->name.key, y->name.key);
 	const char *server = pl->s->server.version;
 	bool xs, ys;
 
-	if (c)
-		return c;
 	if (x->store != y->store)
 		return x->store < y->store ? -1 : 1;
 	if (x->name.layout != y->name.layout)
@@ -119,7 +127,7 @@ static int judge_files(struct planner *pl, struct lists *ret)
 		if (k->name.problem == NAME_FINE)
 			ret->files[ret->n_files++] = k;
 	}
-	sort_nearly(ret->files, ret->n_files, sizeof(struct candidate *), compare_files, pl);
+	sort_nearly(ret->files, ret->n_files, sizeof(struct candidate *), compare_files, NULL);
 	return 0;
 }
 
@@ -204,6 +212,7 @@ static void take_group(struct planner *pl, struct lists *l, struct group *g)
 		do
 			g->n++;
 		while (g->n < l->n_files && strcmp(l->files[g->n]->name.key, file) == 0);
+		sort_nearly(l->files, g->n, sizeof(*l->files), compare_preference, pl);
 	}
 	if (name_other >= 0 && file_link >= 0) {
 		g->key = link;

@@ -203,7 +203,7 @@ static int run(struct manager *m, enum pass_flags flags, struct pass *p)
 		.root = m->root,
 		.observer = m->observer,
 		.flags = flags,
-		.idle = flags & PASS_CHANGE ? &m->idle : NULL,
+		.idle = &m->idle,
 		.prepare = prepare,
 		.userdata = m,
 	};
@@ -264,6 +264,7 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 		return pass_and_ask(m); /* to say so; the lock's event goes on from here */
 	if (!restart_begin(&m->restart, now_usec(m)))
 		return schedule(m);
+	m->idle = 0;
 	r = run(m, PASS_LOOK, &p);
 	/* Something moved whose event we have not read yet, or the record of names fell behind. */
 	if (r >= 0 && (plan_changes(&p.plan) > 0 || p.plan.names_changed)) {
@@ -315,8 +316,8 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 		log_errno(LOG_ERR, r, "Cannot read inotify events; looking at everything");
 	if (r != 0)
 		doubt_all(m);
-	else if (!m->news)
-		return 0;
+	else if (!m->news) /* at most our own */
+		return ask_later(m);
 	r = pass_and_ask(m);
 	return r < 0 ? r : holder_ask_again(&m->holder);
 }
