@@ -151,6 +151,8 @@ int report_pass(struct report *r, const struct pass *p)
 		_cleanup_buf_ struct buf b = BUF_INIT;
 
 		word_directory_error(&b, &p->outcome, p->config.links);
+		if (b.failed)
+			return -ENOMEM;
 		log_msg(LOG_ERR, "%s", buf_text(&b));
 	}
 	if (p->outcome.sync_error)

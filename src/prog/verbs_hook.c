@@ -62,14 +62,17 @@ static int refuse(const struct ctl *c, const struct unit_facts *u, const char *r
 	return CTL_FAILED;
 }
 
-static void log_changes(const struct pass *p)
+static int log_changes(const struct pass *p)
 {
 	for (size_t i = 0; i < p->outcome.n_changes; i++) {
 		_cleanup_buf_ struct buf b = BUF_INIT;
 
 		word_change(&b, &p->outcome.changes[i], p->config.links);
+		if (b.failed)
+			return -ENOMEM;
 		log_msg(LOG_NOTICE, "%s", buf_text(&b));
 	}
+	return 0;
 }
 
 static bool is_configured(const struct config *c, const struct unit_facts *u)
@@ -118,7 +121,9 @@ static int sync_and_check(struct ctl *c, const struct unit_facts *u, const struc
 
 	if (r < 0)
 		return refuse(c, u, strerror(-r));
-	log_changes(&p);
+	r = log_changes(&p);
+	if (r < 0)
+		return r;
 	if (!is_configured(&p.config, u))
 		return refuse(c, u, "Unit= does not name this unit");
 	r = check(c, u, &p, q);
