@@ -303,6 +303,12 @@ void buf_printf(struct buf *b, const char *format, ...)
 	va_end(ap);
 }
 
+void buf_join(struct buf *b, const struct buf *other)
+{
+	buf_add(b, other->data);
+	b->failed |= other->failed;
+}
+
 const char *buf_text(const struct buf *b)
 {
 	return b->data ? b->data : "";

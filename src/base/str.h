@@ -58,6 +58,8 @@ void buf_add_len(struct buf *b, const char *s, size_t len) _nonnull_(1);
 /* Appends foreign bytes so that no terminal, log or line-based reader can be fooled: control bytes,
  * bytes that are not valid UTF-8, `\` and C1 controls become \xHH. */
 void buf_escape(struct buf *b, const char *s) _nonnull_(1);
+/* Appends what stands in another, and its failure. */
+void buf_join(struct buf *b, const struct buf *other) _nonnull_all_;
 /* Appends a sentence. Only %s, %d, %u, %o, %x (of int, l, ll, z; with leading zeros) and %%;
  * what %s stands for is escaped as above, so texts in which that was done go through buf_add(). */
 void buf_printf(struct buf *b, const char *format, ...) _printf_(2, 3) _nonnull_(1, 2);

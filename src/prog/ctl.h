@@ -128,8 +128,6 @@ enum ctl_say {
 int ctl_say(const struct pass *p, unsigned what) _must_check_;
 /* The best known reason why a plugin (a key) has no link, in words. */
 void ctl_word_missed(struct buf *b, const struct pass *p, const char *key);
-/* Number of links that a pass would change. */
-size_t ctl_pending(const struct pass *p);
 /* The link that leads to a candidate, or will; `ret_now` tells which. NULL: none. */
 const struct plan_link *ctl_link_of(const struct pass *p, const struct candidate *k, bool *ret_now);
 

@@ -102,11 +102,6 @@ void ctl_word_missed(struct buf *b, const struct pass *p, const char *key)
 	}
 }
 
-size_t ctl_pending(const struct pass *p)
-{
-	return plan_changes(&p->plan);
-}
-
 const struct plan_link *ctl_link_of(const struct pass *p, const struct candidate *k, bool *ret_now)
 {
 	const struct plan_link *later = NULL;

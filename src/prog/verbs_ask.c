@@ -235,7 +235,7 @@ static bool is_to_ask(struct ctl *c, const struct pass *p, const struct units *u
 	word_refusal(&why, &p->config, pass_seen(p), pass_plan(p), refusal);
 	if (!person && refusal == DECIDE_WHY_ACTION_NONE) {
 		buf_add(&to->words, "a reload is owed: ");
-		buf_add(&to->words, buf_text(&why));
+		buf_join(&to->words, &why);
 		return false;
 	}
 	to->code = CTL_NOT_CONFIRMED;

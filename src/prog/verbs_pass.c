@@ -65,7 +65,7 @@ static int show_done(struct ctl *c, const struct done *done)
 	if (o->n_changes == 0 && done->code == CTL_DONE)
 		buf_add(doc_add(&d, &line), "nothing to change");
 	doc_truth(&d, "reload-asked", done->asked.asked);
-	buf_add(doc_add(&d, &reload), buf_text(&done->asked.words));
+	buf_join(doc_add(&d, &reload), &done->asked.words);
 	doc_name(&d, "answer", done->asked.asked ? answer_word_to_string(done->asked.word) : NULL);
 	d.hidden = true;
 	ctl_doc_units(&d, &done->pass, &done->units);

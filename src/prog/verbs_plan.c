@@ -76,7 +76,7 @@ static void doc_changes(struct doc *d, const struct pass *p)
 		if (p->plan.links[i].action != LINK_KEEP && p->plan.links[i].action != LINK_FOREIGN)
 			doc_change(d, p, &p->plan.links[i]);
 	doc_end(d);
-	if (ctl_pending(p) == 0)
+	if (plan_changes(&p->plan) == 0)
 		buf_add(doc_add(d, &line), "nothing to change");
 }
 

@@ -147,13 +147,13 @@ static bool lacks_hook(const struct units *u)
 static enum colour word_headline(struct buf *b, const struct status *s)
 {
 	const struct pass *p = &s->pass;
-	size_t pending = ctl_pending(p), start = b->len, before;
+	size_t pending = plan_changes(&p->plan), start = b->len, before;
 	_cleanup_buf_ struct buf trouble = BUF_INIT;
 
 	word_trouble(&trouble, &p->config, &p->seen, &p->plan);
 	if (s->nobody.len > 0)
 		buf_add(b, "NOBODY ANSWERS: ");
-	buf_add(b, buf_text(&s->nobody));
+	buf_join(b, &s->nobody);
 	for (size_t i = 0; i < p->plan.n_findings; i++) {
 		if (p->plan.findings[i].code != FINDING_UNTRUSTED_ENTRY)
 			continue;
@@ -166,7 +166,7 @@ static enum colour word_headline(struct buf *b, const struct status *s)
 	}
 	if (trouble.len > 0)
 		buf_add(b, b->len > start ? "; " : "NOT KNOWN OR REFUSED: ");
-	buf_add(b, buf_text(&trouble));
+	buf_join(b, &trouble);
 	if (b->len > start)
 		return COLOUR_BAD;
 	before = b->len;
@@ -196,7 +196,7 @@ static void doc_links(struct doc *d, const struct status *s)
 	doc_number(d, "linked", (int64_t)s->linked);
 	doc_number(d, "not-linked", (int64_t)s->not_linked);
 	doc_number(d, "foreign", (int64_t)s->foreign);
-	doc_number(d, "pending", (int64_t)ctl_pending(&s->pass));
+	doc_number(d, "pending", (int64_t)plan_changes(&s->pass.plan));
 	b = doc_add(d, &faces[LINKS]);
 	buf_printf(b, "%s: %zu linked, %zu not linked", s->pass.config.links, s->linked,
 		   s->not_linked);
@@ -286,7 +286,7 @@ int verb_status(struct ctl *c)
 	doc_links(&d, &s);
 	ctl_doc_units(&d, &s.pass, &s.units);
 	doc_truth(&d, "owed", units_owed(&s.units));
-	buf_add(doc_words(&d, "nobody-answers"), buf_text(&s.nobody));
+	buf_join(doc_words(&d, "nobody-answers"), &s.nobody);
 	ctl_word_last_reload(doc_add(&d, &faces[LAST_RELOAD]), c);
 	doc_daemon(&d, &s);
 	doc_lock(&d, &s);

@@ -140,7 +140,7 @@ static void word_link(struct buf *b, const struct pass *p, const struct plan_lin
 
 		word_trouble(&trouble, &p->config, &p->seen, &p->plan);
 		buf_add(b, trouble.len > 0 ? "no link leads to it: " : "no link leads to it");
-		buf_add(b, buf_text(&trouble));
+		buf_join(b, &trouble);
 		return;
 	}
 	buf_printf(b, now ? "linked as %s/%s" : "a pass makes its link %s/%s", p->config.links,
