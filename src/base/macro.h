@@ -43,12 +43,32 @@
 		_taken; \
 	})
 
+/* Room for one more item behind the n of a list, twice as much at powers of two: 0 or -ENOMEM. */
+#define GROW(list, n) \
+	__extension__({ \
+		__typeof__(list) _grown = (list); \
+		if (((n) & ((n)-1)) == 0) \
+			_grown = reallocarray((list), (n) > 0 ? (n)*2 : 1, sizeof(*(list))); \
+		if (_grown) \
+			(list) = _grown; \
+		_grown ? 0 : -ENOMEM; \
+	})
+
 /* Defines `static inline void namep(type **p)` for use with _cleanup_. */
 #define DEFINE_CLEANUP(type, destroy) \
 	static inline void destroy##p(type *p) \
 	{ \
 		if (*p) \
 			destroy(*p); \
+	} \
+	struct _semicolon_
+
+/* Defines x_to_string(): the stable codes of an enum, NULL for what is none. */
+#define DEFINE_TO_STRING(x, max, ...) \
+	const char *x##_to_string(enum x value) \
+	{ \
+		static const char *const codes[max] = {__VA_ARGS__}; \
+		return (size_t)value < (max) ? codes[value] : NULL; \
 	} \
 	struct _semicolon_
 

@@ -187,24 +187,6 @@ void buf_add(struct buf *b, const char *s)
 		buf_add_len(b, s, strlen(s));
 }
 
-void buf_printf(struct buf *b, const char *format, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, format);
-	n = vsnprintf(NULL, 0, format, ap);
-	va_end(ap);
-	if (n < 0 || !buf_reserve(b, (size_t)n)) {
-		b->failed = true;
-		return;
-	}
-	va_start(ap, format);
-	(void)vsnprintf(b->data + b->len, (size_t)n + 1, format, ap);
-	va_end(ap);
-	b->len += (size_t)n;
-}
-
 /* Length of the valid, printable UTF-8 sequence at s, or 0. Rejects overlong forms, surrogates,
  * C1 controls, and the bidirectional and line-separating characters that reorder a line. */
 static size_t printable_length(const unsigned char *s)
@@ -245,15 +227,89 @@ void buf_escape(struct buf *b, const char *s)
 	const unsigned char *p = (const unsigned char *)s;
 
 	while (p && *p) {
-		size_t run = 0, n;
+		size_t run = 0, n = 1;
 
-		while ((n = printable_length(p + run)) > 0)
+		while (n > 0) {
+			while (p[run] >= 0x20 && p[run] < 0x7f && p[run] != '\\')
+				run++;
+			n = printable_length(p + run);
 			run += n;
+		}
 		buf_add_len(b, (const char *)p, run);
 		p += run;
-		if (*p)
-			buf_printf(b, "\\x%02x", *p++);
+		if (*p) {
+			char hex[5];
+
+			(void)snprintf(hex, sizeof(hex), "\\x%02x", *p++);
+			buf_add(b, hex);
+		}
 	}
+}
+
+/* One number as printf has it. `spec` is what stands between `%` and the conversion, which is one of
+ * d, u, o, x: a count of digits, and how long the argument is. */
+static bool add_number(struct buf *b, const char *spec, size_t len, va_list *ap)
+{
+	size_t digits = strspn(spec, "0123456789");
+	int width = (int)strtol(spec, NULL, 10);
+	const char *longer = spec + digits;
+	bool is_signed = spec[len] == 'd';
+	unsigned long long n;
+	char text[32];
+
+	if (len == digits)
+		n = is_signed ? (unsigned long long)va_arg(*ap, int) : va_arg(*ap, unsigned);
+	else if (*longer == 'z')
+		n = va_arg(*ap, size_t);
+	else if (len == digits + 1 && *longer == 'l')
+		n = is_signed ? (unsigned long long)va_arg(*ap, long) : va_arg(*ap, unsigned long);
+	else if (len == digits + 2 && *longer == 'l')
+		n = va_arg(*ap, unsigned long long);
+	else
+		return false;
+	if (is_signed)
+		(void)snprintf(text, sizeof(text), "%lld", (long long)n);
+	else if (spec[len] == 'u')
+		(void)snprintf(text, sizeof(text), "%llu", n);
+	else if (spec[len] == 'o')
+		(void)snprintf(text, sizeof(text), "%0*llo", width, n);
+	else if (spec[len] == 'x')
+		(void)snprintf(text, sizeof(text), "%0*llx", width, n);
+	else
+		return false;
+	buf_add(b, text);
+	return true;
+}
+
+void buf_printf(struct buf *b, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	while (*format) {
+		size_t len = strcspn(format, "%");
+
+		buf_add_len(b, format, len);
+		format += len;
+		if (!*format)
+			break;
+		len = strspn(++format, "0123456789lz");
+		if (len == 0 && *format == 's')
+			buf_escape(b, va_arg(ap, const char *));
+		else if (len == 0 && *format == '%')
+			buf_add(b, "%");
+		else if (!add_number(b, format, len, &ap))
+			b->failed = true;
+		if (b->failed)
+			break;
+		format += len + 1;
+	}
+	va_end(ap);
+}
+
+const char *buf_text(const struct buf *b)
+{
+	return b->data ? b->data : "";
 }
 
 int buf_take(struct buf *b, char **ret)

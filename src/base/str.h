@@ -13,7 +13,7 @@
 
 static inline bool str_eq(const char *a, const char *b)
 {
-	return a && b ? strcmp(a, b) == 0 : a == b;
+	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
 /* Returns what follows the prefix, or NULL. */
@@ -53,10 +53,14 @@ struct buf {
 void buf_done(struct buf *b) _nonnull_all_;
 void buf_add(struct buf *b, const char *s) _nonnull_(1);
 void buf_add_len(struct buf *b, const char *s, size_t len) _nonnull_(1);
-void buf_printf(struct buf *b, const char *format, ...) _printf_(2, 3) _nonnull_(1, 2);
 /* Appends foreign bytes so that no terminal, log or line-based reader can be fooled: control bytes,
  * bytes that are not valid UTF-8, `\` and C1 controls become \xHH. */
 void buf_escape(struct buf *b, const char *s) _nonnull_(1);
+/* Appends a sentence. Only %s, %d, %u, %o, %x (of int, l, ll, z; with leading zeros) and %%;
+ * what %s stands for is escaped as above, so texts in which that was done go through buf_add(). */
+void buf_printf(struct buf *b, const char *format, ...) _printf_(2, 3) _nonnull_(1, 2);
+/* What stands in it by now, "" if nothing; the buffer's. */
+const char *buf_text(const struct buf *b) _nonnull_all_;
 /* Hands the text over; 0 or -ENOMEM. */
 int buf_take(struct buf *b, char **ret) _must_check_ _nonnull_all_;
 

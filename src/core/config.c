@@ -2,59 +2,57 @@
 #include "core/config.h"
 #include "base/str.h"
 #include "core/config_parse.h"
-#include "core/config_value.h"
 #include "core/name.h"
 
 #define SECTION_MAIN "Plugind"
 #define SECTION_PLUGIN "Plugin"
 
-/* Everything there is to say about a key. A parser gets the value, the field, and the NAME of the
- * section (NULL in [Plugind]); it returns 0, -EINVAL or -ENOMEM, and leaves a scalar as it was if
- * it fails. List keys are parsed word by word. */
+/* Everything there is to say about a key. */
 struct item {
-	struct config_key key;
-	int (*parse)(const char *value, void *field, const char *plugin);
+	const char *section;
+	const char *key;
+	const char *fallback; /* as one would write it */
+	enum config_kind kind;
 	size_t offset;
-	bool is_list;
 };
 
 #define MAIN(member) offsetof(struct config, member)
 #define PLUGIN(member) offsetof(struct config_plugin, member)
 
 static const struct item items[] = {
-	{{SECTION_MAIN, "Store", "/usr/lib/vsmtp"}, config_value_path_add, MAIN(stores), true},
-	{{SECTION_MAIN, "Links", "/etc/vsmtp/plugins"}, config_value_path, MAIN(links)},
-	{{SECTION_MAIN, "Program", "/usr/sbin/vsmtp"}, config_value_path, MAIN(program)},
-	{{SECTION_MAIN, "Version", ""}, config_value_version, MAIN(version)},
-	{{SECTION_MAIN, "Unit", "vsmtp.service"}, config_value_unit_add, MAIN(units), true},
-	{{SECTION_MAIN, "Action", "auto"}, config_value_action, MAIN(action)},
-	{{SECTION_MAIN, "LinkName", ""}, config_value_link_name, MAIN(link_name)},
-	{{SECTION_MAIN, "Unversioned", "link"}, config_value_unversioned, MAIN(unversioned)},
-	{{SECTION_MAIN, "SettleSec", "100ms"}, config_value_span, MAIN(settle_usec)},
-	{{SECTION_MAIN, "SettleMaxSec", "2s"}, config_value_span, MAIN(settle_max_usec)},
-	{{SECTION_MAIN, "HoldMaxSec", "30min"}, config_value_span, MAIN(hold_max_usec)},
-	{{SECTION_MAIN, "RequireRootOwned", "yes"}, config_value_bool, MAIN(require_root_owned)},
-	{{SECTION_PLUGIN, "Enabled", "yes"}, config_value_said, PLUGIN(enabled)},
-	{{SECTION_PLUGIN, "LinkName", ""}, config_value_link_name, PLUGIN(link_name)},
-	{{SECTION_PLUGIN, "Version", ""}, config_value_version, PLUGIN(version)},
+	{SECTION_MAIN, "Store", "/usr/lib/vsmtp", CONFIG_PATHS, MAIN(stores)},
+	{SECTION_MAIN, "Links", "/etc/vsmtp/plugins", CONFIG_PATH, MAIN(links)},
+	{SECTION_MAIN, "Program", "/usr/sbin/vsmtp", CONFIG_PATH, MAIN(program)},
+	{SECTION_MAIN, "Version", "", CONFIG_VERSION, MAIN(version)},
+	{SECTION_MAIN, "Unit", "vsmtp.service", CONFIG_UNITS, MAIN(units)},
+	{SECTION_MAIN, "Action", "auto", CONFIG_ACTION, MAIN(action)},
+	{SECTION_MAIN, "LinkName", "", CONFIG_LINK_NAME, MAIN(link_name)},
+	{SECTION_MAIN, "Unversioned", "link", CONFIG_UNVERSIONED, MAIN(unversioned)},
+	{SECTION_MAIN, "SettleSec", "100ms", CONFIG_SPAN, MAIN(settle_usec)},
+	{SECTION_MAIN, "SettleMaxSec", "2s", CONFIG_SPAN, MAIN(settle_max_usec)},
+	{SECTION_MAIN, "HoldMaxSec", "30min", CONFIG_SPAN, MAIN(hold_max_usec)},
+	{SECTION_MAIN, "RequireRootOwned", "yes", CONFIG_BOOL, MAIN(require_root_owned)},
+	{SECTION_PLUGIN, "Enabled", "yes", CONFIG_SAID, PLUGIN(enabled)},
+	{SECTION_PLUGIN, "LinkName", "", CONFIG_LINK_NAME, PLUGIN(link_name)},
+	{SECTION_PLUGIN, "Version", "", CONFIG_VERSION, PLUGIN(version)},
 };
-
-const struct config_key *config_key_at(size_t i)
-{
-	return i < ELEMENTSOF(items) ? &items[i].key : NULL;
-}
 
 static const struct item *find_item(const char *section, const char *key)
 {
 	for (size_t i = 0; i < ELEMENTSOF(items); i++)
-		if (str_eq(items[i].key.section, section) && str_eq(items[i].key.key, key))
+		if (str_eq(items[i].section, section) && str_eq(items[i].key, key))
 			return &items[i];
 	return NULL;
 }
 
 static bool is_main(const struct item *item)
 {
-	return str_eq(item->key.section, SECTION_MAIN);
+	return str_eq(item->section, SECTION_MAIN);
+}
+
+static bool is_list(const struct item *item)
+{
+	return item->kind == CONFIG_PATHS || item->kind == CONFIG_UNITS;
 }
 
 static void *field_of(void *owner, const struct item *item)
@@ -62,60 +60,59 @@ static void *field_of(void *owner, const struct item *item)
 	return (char *)owner + item->offset;
 }
 
-static void remark_done(struct config_remark *r)
-{
-	free(r->file);
-	free(r->section);
-	free(r->key);
-	free(r->value);
-	free(r->used);
-	trust_facts_done(&r->trust);
-	*r = (struct config_remark){0};
-}
-
 void config_remarks_done(struct config_remarks *r)
 {
-	if (!r)
-		return;
-	for (size_t i = 0; i < r->n; i++)
-		remark_done(&r->items[i]);
+	for (size_t i = 0; i < r->n; i++) {
+		free(r->items[i].texts);
+		trust_facts_done(&r->items[i].trust);
+	}
 	free(r->items);
 	*r = (struct config_remarks){0};
 }
 
-/* Takes what the remark owns, also on failure. */
-static int push_remark(struct config_remarks *r, struct config_remark *taken)
+/* All texts of a remark lie in one piece. */
+static int own_texts(struct config_remark *m)
 {
-	/* Room doubles: it is full whenever n is a power of two. */
-	if ((r->n & (r->n - 1)) == 0) {
-		size_t room = MAX(r->n * 2, (size_t)1);
-		struct config_remark *grown = reallocarray(r->items, room, sizeof(*grown));
+	const char **const texts[] = {&m->file, &m->section, &m->key, &m->value, &m->used};
+	size_t len = 0;
+	char *p;
 
-		if (!grown) {
-			remark_done(taken);
-			return -ENOMEM;
+	for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+		len += *texts[i] ? strlen(*texts[i]) + 1 : 0;
+	m->texts = p = malloc(len);
+	if (!p)
+		return -ENOMEM;
+	for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+		if (*texts[i]) {
+			char *next = stpcpy(p, *texts[i]) + 1;
+
+			*texts[i] = p;
+			p = next;
 		}
-		r->items = grown;
-	}
-	r->items[r->n++] = *taken;
 	return 0;
 }
 
 int config_remarks_add(struct config_remarks *r, const struct config_remark *remark)
 {
-	struct config_remark copy = {
-		.problem = remark->problem, .line = remark->line, .error = remark->error};
+	struct config_remark *m;
 
-	if (str_replace(&copy.file, remark->file) < 0 ||
-	    str_replace(&copy.section, remark->section) < 0 ||
-	    str_replace(&copy.key, remark->key) < 0 ||
-	    str_replace(&copy.value, remark->value) < 0 ||
-	    str_replace(&copy.used, remark->used) < 0 ||
-	    trust_facts_copy(&copy.trust, &remark->trust) < 0) {
-		remark_done(&copy);
+	/* Room doubles: it is full whenever n is a power of two. */
+	if ((r->n & (r->n - 1)) == 0) {
+		m = reallocarray(r->items, MAX(r->n * 2, (size_t)1), sizeof(*m));
+		if (!m)
+			return -ENOMEM;
+		r->items = m;
+	}
+	m = &r->items[r->n];
+	*m = *remark;
+	if (own_texts(m) < 0)
+		return -ENOMEM;
+	if (trust_facts_copy(&m->trust, &remark->trust) < 0) {
+		free(m->texts);
 		return -ENOMEM;
 	}
-	return push_remark(r, &copy);
+	r->n++;
+	return 0;
 }
 
 static void plugin_done(struct config_plugin *p)
@@ -149,13 +146,13 @@ static int reset(const struct item *item, void *owner, const char *plugin)
 {
 	void *field = field_of(owner, item);
 
-	if (item->is_list) {
+	if (is_list(item)) {
 		char ***list = field;
 
 		strv_free(TAKE_PTR(*list));
 		return 0;
 	}
-	return item->parse(is_main(item) ? item->key.fallback : "", field, plugin);
+	return config_value_parse(item->kind, is_main(item) ? item->fallback : "", plugin, field);
 }
 
 int config_init(struct config *ret)
@@ -177,9 +174,11 @@ int config_init(struct config *ret)
 int config_finish(struct config *c)
 {
 	for (size_t i = 0; i < ELEMENTSOF(items); i++) {
-		char ***list = items[i].is_list ? field_of(c, &items[i]) : NULL;
-		int r = list && !*list ? items[i].parse(items[i].key.fallback, list, NULL) : 0;
+		char ***list = is_list(&items[i]) ? field_of(c, &items[i]) : NULL;
+		int r = 0;
 
+		if (list && !*list)
+			r = config_value_parse(items[i].kind, items[i].fallback, NULL, list);
 		if (r < 0)
 			return r;
 	}
@@ -231,8 +230,8 @@ struct reader {
 	struct config *config;
 	const char *file;
 	struct config_remarks *remarks;
-	char *section; /* as written; NULL before the first */
-	bool passing;  /* the section is none that we know: said once, its lines are passed over */
+	const char *section; /* as written; NULL before the first */
+	bool passing; /* the section is none that we know: said once, its lines are passed over */
 	bool in_plugin;
 	size_t plugin; /* in config->plugins */
 };
@@ -240,15 +239,13 @@ struct reader {
 static int say(struct reader *r, const struct config_line *line, enum config_problem problem,
 	       const char *value, const char *used)
 {
-	struct config_remark x = {.problem = problem, .line = line->number};
-
-	if (str_replace(&x.file, r->file) < 0 || str_replace(&x.section, r->section) < 0 ||
-	    str_replace(&x.key, line->key) < 0 || str_replace(&x.value, value) < 0 ||
-	    str_replace(&x.used, used) < 0) {
-		remark_done(&x);
-		return -ENOMEM;
-	}
-	return push_remark(r->remarks, &x);
+	return config_remarks_add(r->remarks, &(struct config_remark){.problem = problem,
+								      .line = line->number,
+								      .file = r->file,
+								      .section = r->section,
+								      .key = line->key,
+								      .value = value,
+								      .used = used});
 }
 
 /* What holds instead of a word that was passed over: the words of the list so far. */
@@ -256,8 +253,10 @@ static int list_in_force(char *const *list, const char *fallback, char **ret)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	for (size_t i = 0; list && list[i]; i++)
-		buf_printf(&b, "%s%s", i > 0 ? " " : "", list[i]);
+	for (size_t i = 0; list && list[i]; i++) {
+		buf_add(&b, i > 0 ? " " : "");
+		buf_add(&b, list[i]);
+	}
 	if (!list)
 		buf_add(&b, fallback);
 	return buf_take(&b, ret);
@@ -271,12 +270,12 @@ static int assign_list(struct reader *r, const struct config_line *line, const s
 	int q = strv_add_words(&words, line->value);
 
 	for (size_t i = 0; q >= 0 && words && words[i]; i++) {
-		q = item->parse(words[i], list, NULL);
+		q = config_value_parse(item->kind, words[i], NULL, list);
 		if (q == -EINVAL)
 			q = strv_add(&bad, words[i]);
 	}
 	if (q >= 0 && bad)
-		q = list_in_force(*list, item->key.fallback, &used);
+		q = list_in_force(*list, item->fallback, &used);
 	for (size_t i = 0; q >= 0 && bad && bad[i]; i++)
 		q = say(r, line, CONFIG_BAD_VALUE, bad[i], used);
 	return q;
@@ -295,20 +294,19 @@ static int assign(struct reader *r, const struct config_line *line)
 		return say(r, line, CONFIG_UNKNOWN_KEY, line->value, NULL);
 	if (!*line->value)
 		return reset(item, owner, name);
-	if (item->is_list)
+	if (is_list(item))
 		return assign_list(r, line, item, field_of(owner, item));
-	q = item->parse(line->value, field_of(owner, item), name);
+	q = config_value_parse(item->kind, line->value, name, field_of(owner, item));
 	if (q != -EINVAL)
 		return q;
 	/* The default, and not what an earlier file said: one wrong line has one meaning. */
 	q = reset(item, owner, name);
 	if (q < 0)
 		return q;
-	return say(r, line, CONFIG_BAD_VALUE, line->value,
-		   *item->key.fallback ? item->key.fallback : NULL);
+	return say(r, line, CONFIG_BAD_VALUE, line->value, *item->fallback ? item->fallback : NULL);
 }
 
-/* What follows `Plugin` in the section's name without blanks around it, or NULL. */
+/* What follows `Plugin` in the section's name without blanks around it, or NULL. 0 or -ENOMEM. */
 static int plugin_of_section(const char *section, char **ret)
 {
 	const char *p = str_after(section, SECTION_PLUGIN);
@@ -321,26 +319,23 @@ static int plugin_of_section(const char *section, char **ret)
 	while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\t'))
 		n--;
 	*ret = strndup(p, n);
-	return *ret ? 1 : -ENOMEM;
+	return *ret ? 0 : -ENOMEM;
 }
 
 static int enter_section(struct reader *r, const struct config_line *line)
 {
 	_cleanup_free_ char *name = NULL;
-	int q = str_replace(&r->section, line->section);
+	int q;
 
-	if (q < 0)
-		return q;
-	r->passing = false;
+	r->section = line->section;
 	r->in_plugin = false;
-	if (str_eq(line->section, SECTION_MAIN))
-		return 0;
-
-	r->passing = true;
-	q = plugin_of_section(line->section, &name);
-	if (q < 0)
+	r->passing = !str_eq(line->section, SECTION_MAIN);
+	if (line->problem != CONFIG_PROBLEM_MAX)
+		return say(r, line, line->problem, line->value, NULL);
+	q = r->passing ? plugin_of_section(line->section, &name) : 0;
+	if (q < 0 || !r->passing)
 		return q;
-	if (q == 0)
+	if (!name)
 		return say(r, line, CONFIG_UNKNOWN_SECTION, NULL, NULL);
 	if (!name_is_valid(name))
 		return say(r, line, CONFIG_BAD_PLUGIN, name, NULL);
@@ -349,32 +344,12 @@ static int enter_section(struct reader *r, const struct config_line *line)
 	return add_plugin(r->config, name, &r->plugin);
 }
 
-static int pass_over_section(struct reader *r, const struct config_line *line,
-			     enum config_problem problem)
+static int read_line(struct reader *r, const struct config_line *line)
 {
-	r->passing = true;
-	free(TAKE_PTR(r->section));
-	return say(r, line, problem, line->value, NULL);
-}
-
-static int read_line(const struct config_line *line, void *userdata)
-{
-	struct reader *r = userdata;
-
-	switch (line->kind) {
-	case CONFIG_LINE_SECTION:
+	if (line->opens)
 		return enter_section(r, line);
-	case CONFIG_LINE_BROKEN_SECTION:
-		return pass_over_section(r, line, CONFIG_NOT_A_LINE);
-	case CONFIG_LINE_NUL_SECTION:
-		return pass_over_section(r, line, CONFIG_NUL_BYTE);
-	case CONFIG_LINE_NUL:
-		return say(r, line, CONFIG_NUL_BYTE, line->value, NULL);
-	case CONFIG_LINE_BROKEN:
-		return say(r, line, CONFIG_NOT_A_LINE, line->value, NULL);
-	case CONFIG_LINE_ASSIGNMENT:
-		break;
-	}
+	if (line->problem != CONFIG_PROBLEM_MAX)
+		return say(r, line, line->problem, line->value, NULL);
 	if (r->passing)
 		return 0;
 	if (!r->section)
@@ -386,8 +361,15 @@ int config_parse(struct config *c, const char *file, const char *text, size_t le
 		 struct config_remarks *remarks)
 {
 	struct reader r = {.config = c, .file = file, .remarks = remarks};
-	int q = config_parse_lines(text, len, read_line, &r);
+	_cleanup_free_ char *copy = malloc(len + 1);
+	struct config_text t = {.next = copy, .end = copy + len};
+	struct config_line line;
+	int q = 0;
 
-	free(r.section);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, text, len);
+	while (q == 0 && config_take_line(&t, &line))
+		q = read_line(&r, &line);
 	return q;
 }

@@ -72,13 +72,14 @@ enum config_problem {
 
 struct config_remark {
 	enum config_problem problem;
-	char *file;
 	unsigned line; /* 0: the whole file */
-	char *section; /* may be NULL */
-	char *key;     /* may be NULL */
-	char *value;   /* as written, may be NULL */
-	char *used;    /* the value in force instead, as one would write it, may be NULL */
-	int error;     /* errno for CONFIG_NOT_READ, else 0 */
+	const char *file;
+	const char *section; /* may be NULL */
+	const char *key;     /* may be NULL */
+	const char *value;   /* as written, may be NULL */
+	const char *used;    /* the value in force instead, as one would write it, may be NULL */
+	char *texts;         /* these five, of a remark in a list: its own */
+	int error;           /* errno for CONFIG_NOT_READ, else 0 */
 	struct trust_facts trust;
 };
 
@@ -106,17 +107,7 @@ int config_finish(struct config *c) _must_check_ _nonnull_all_;
 const struct config_plugin *config_find_plugin(const struct config *c, const char *key)
 	_nonnull_all_;
 
-/* Every key that exists, for tests and documents: section ("Plugind" or "Plugin"), key, and the
- * default as one would write it. NULL past the end. */
-struct config_key {
-	const char *section;
-	const char *key;
-	const char *fallback;
-};
-const struct config_key *config_key_at(size_t i);
-
 /* A time span as systemd.time(7) writes it ("100ms", "2s", "1min 30s", "5" = seconds, "infinity").
  * 0 or -EINVAL. */
 int config_parse_span(const char *text, uint64_t *ret_usec) _must_check_ _nonnull_all_;
-const char *action_to_string(enum action a);
 const char *unversioned_to_string(enum unversioned u);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "core/config_value.h"
 #include "base/str.h"
-#include "core/config.h"
+#include "core/config_parse.h"
 #include "core/name.h"
 #include "core/version.h"
 
@@ -21,92 +20,32 @@ static const char *const unversioned_names[UNVERSIONED_MAX] = {
 	[UNVERSIONED_SKIP] = "skip",
 };
 
-const char *action_to_string(enum action a)
-{
-	return (size_t)a < ELEMENTSOF(action_names) ? action_names[a] : NULL;
-}
-
 const char *unversioned_to_string(enum unversioned u)
 {
 	return (size_t)u < ELEMENTSOF(unversioned_names) ? unversioned_names[u] : NULL;
 }
 
-static int parse_word(const char *value, const char *const *words, size_t n, size_t *ret)
+/* The place of a word in a table, or -EINVAL. */
+static int find_word(const char *value, const char *const *words, size_t n,
+		     int (*compare)(const char *, const char *))
 {
 	for (size_t i = 0; i < n; i++)
-		if (str_eq(value, words[i])) {
-			*ret = i;
-			return 0;
-		}
+		if (compare(value, words[i]) == 0)
+			return (int)i;
 	return -EINVAL;
-}
-
-int config_value_action(const char *value, void *field, const char *plugin)
-{
-	enum action *action = field;
-	size_t i;
-	int r = parse_word(value, action_names, ELEMENTSOF(action_names), &i);
-
-	UNUSED(plugin);
-	if (r < 0)
-		return r;
-	*action = (enum action)i;
-	return 0;
-}
-
-int config_value_unversioned(const char *value, void *field, const char *plugin)
-{
-	enum unversioned *unversioned = field;
-	size_t i;
-	int r = parse_word(value, unversioned_names, ELEMENTSOF(unversioned_names), &i);
-
-	UNUSED(plugin);
-	if (r < 0)
-		return r;
-	*unversioned = (enum unversioned)i;
-	return 0;
 }
 
 /* systemd.syntax(7); 1, 0 or -EINVAL. */
 static int parse_bool(const char *value)
 {
-	static const char *const yes[] = {"1", "yes", "y", "true", "t", "on"};
-	static const char *const no[] = {"0", "no", "n", "false", "f", "off"};
+	static const char *const words[] = {"0",     "1",    "no", "yes", "n",   "y",
+					    "false", "true", "f",  "t",   "off", "on"};
+	int r = find_word(value, words, ELEMENTSOF(words), strcasecmp);
 
-	for (size_t i = 0; i < ELEMENTSOF(yes); i++)
-		if (strcasecmp(value, yes[i]) == 0)
-			return 1;
-	for (size_t i = 0; i < ELEMENTSOF(no); i++)
-		if (strcasecmp(value, no[i]) == 0)
-			return 0;
-	return -EINVAL;
+	return r < 0 ? r : r % 2;
 }
 
-int config_value_bool(const char *value, void *field, const char *plugin)
-{
-	bool *flag = field;
-	int r = parse_bool(value);
-
-	UNUSED(plugin);
-	if (r < 0)
-		return r;
-	*flag = r;
-	return 0;
-}
-
-int config_value_said(const char *value, void *field, const char *plugin)
-{
-	int *said = field;
-	int r = *value ? parse_bool(value) : -1;
-
-	UNUSED(plugin);
-	if (r == -EINVAL)
-		return r;
-	*said = r;
-	return 0;
-}
-
-static int take_path(const char *value, char **ret)
+static int parse_path(const char *value, char **ret)
 {
 	_cleanup_free_ char *path = NULL;
 	int r;
@@ -121,39 +60,6 @@ static int take_path(const char *value, char **ret)
 		return -EINVAL;
 	*ret = TAKE_PTR(path);
 	return 0;
-}
-
-static void put(char **field, char *taken)
-{
-	free(*field);
-	*field = taken;
-}
-
-int config_value_path(const char *value, void *field, const char *plugin)
-{
-	char *path;
-	int r = take_path(value, &path);
-
-	UNUSED(plugin);
-	if (r < 0)
-		return r;
-	put(field, path);
-	return 0;
-}
-
-/* Naming one twice adds nothing: the first place counts. */
-static int add_once(char ***list, const char *word)
-{
-	return strv_has(*list, word) ? 0 : strv_add(list, word);
-}
-
-int config_value_path_add(const char *value, void *field, const char *plugin)
-{
-	_cleanup_free_ char *path = NULL;
-	int r = take_path(value, &path);
-
-	UNUSED(plugin);
-	return r < 0 ? r : add_once(field, path);
 }
 
 static bool is_unit_char(char c)
@@ -189,50 +95,29 @@ static bool has_other_suffix(const char *unit)
 	return false;
 }
 
-int config_value_unit_add(const char *value, void *field, const char *plugin)
+static int parse_unit(const char *value, char **ret)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *unit = NULL;
-	int r;
 
-	UNUSED(plugin);
 	if (has_other_suffix(value))
 		return -EINVAL;
-	buf_add(&b, value);
-	if (!str_ends(value, ".service"))
-		buf_add(&b, ".service");
-	r = buf_take(&b, &unit);
-	if (r < 0)
-		return r;
-	return is_service_name(unit) ? add_once(field, unit) : -EINVAL;
-}
-
-int config_value_version(const char *value, void *field, const char *plugin)
-{
-	char *version = NULL;
-	int r = *value ? version_from_config(value, &version) : 0;
-
-	UNUSED(plugin);
-	if (r < 0)
-		return r;
-	put(field, version);
+	if (asprintf(&unit, "%s%s", value, str_ends(value, ".service") ? "" : ".service") < 0) {
+		unit = NULL;
+		return -ENOMEM;
+	}
+	if (!is_service_name(unit))
+		return -EINVAL;
+	*ret = TAKE_PTR(unit);
 	return 0;
 }
 
-static int check_link_name(const char *value, const char *plugin)
+static int parse_link_name(const char *value, const char *plugin, char **ret)
 {
 	_cleanup_free_ char *name = NULL;
+	int r = plugin ? name_expand_template(value, plugin, &name)
+		       : name_check_template(value, NAME_TEMPLATE_GENERAL);
 
-	if (!plugin)
-		return name_check_template(value, NAME_TEMPLATE_GENERAL);
-	return name_expand_template(value, plugin, &name);
-}
-
-int config_value_link_name(const char *value, void *field, const char *plugin)
-{
-	int r = *value ? check_link_name(value, plugin) : 0;
-
-	return r < 0 ? r : str_replace(field, *value ? value : NULL);
+	return r < 0 ? r : str_replace(ret, value);
 }
 
 static const struct span_unit {
@@ -271,17 +156,14 @@ static const char *parse_span_part(const char *p, uint64_t *sum)
 	const char *digits = p, *after;
 	uint64_t unit, value = 0, scale;
 
-	p += whole;
-	if (*p == '.') {
-		fraction = strspn(++p, DIGITS);
-		if (fraction == 0)
-			return NULL;
-		p += fraction;
-	} else if (whole == 0)
+	after = p + whole;
+	if (*after == '.') {
+		fraction = strspn(++after, DIGITS);
+		after += fraction;
+	}
+	if (fraction == 0 && (whole == 0 || after[-1] == '.'))
 		return NULL;
-
-	after = p;
-	p += strspn(p, BLANKS);
+	p = after + strspn(after, BLANKS);
 	n = strcspn(p, DIGITS BLANKS ".");
 	unit = span_unit(p, n);
 	/* Two numbers need a blank between them. */
@@ -325,8 +207,64 @@ int config_parse_span(const char *text, uint64_t *ret_usec)
 	return 0;
 }
 
-int config_value_span(const char *value, void *field, const char *plugin)
+/* A text of its own, or one more in a list; naming one twice adds nothing: the first place counts. */
+static int parse_text(enum config_kind kind, const char *value, const char *plugin, void *field)
 {
-	UNUSED(plugin);
-	return config_parse_span(value, field);
+	_cleanup_free_ char *text = NULL;
+	char **own = field, ***list = field;
+	int r = 0;
+
+	if (kind == CONFIG_PATH || kind == CONFIG_PATHS)
+		r = parse_path(value, &text);
+	else if (kind == CONFIG_UNITS)
+		r = parse_unit(value, &text);
+	else if (*value && kind == CONFIG_VERSION)
+		r = version_from_config(value, &text);
+	else if (*value)
+		r = parse_link_name(value, plugin, &text);
+	if (r < 0)
+		return r;
+	if (kind == CONFIG_PATHS || kind == CONFIG_UNITS)
+		return strv_has(*list, text) ? 0 : strv_add(list, text);
+	free(*own);
+	*own = TAKE_PTR(text);
+	return 0;
+}
+
+int config_value_parse(enum config_kind kind, const char *value, const char *plugin, void *field)
+{
+	int r;
+
+	switch (kind) {
+	case CONFIG_PATH:
+	case CONFIG_PATHS:
+	case CONFIG_UNITS:
+	case CONFIG_VERSION:
+	case CONFIG_LINK_NAME:
+		return parse_text(kind, value, plugin, field);
+	case CONFIG_ACTION:
+		r = find_word(value, action_names, ELEMENTSOF(action_names), strcmp);
+		if (r >= 0)
+			*(enum action *)field = (enum action)r;
+		break;
+	case CONFIG_UNVERSIONED:
+		r = find_word(value, unversioned_names, ELEMENTSOF(unversioned_names), strcmp);
+		if (r >= 0)
+			*(enum unversioned *)field = (enum unversioned)r;
+		break;
+	case CONFIG_BOOL:
+		r = parse_bool(value);
+		if (r >= 0)
+			*(bool *)field = r;
+		break;
+	case CONFIG_SAID:
+		r = *value ? parse_bool(value) : -1;
+		if (r != -EINVAL)
+			*(int *)field = r;
+		return r == -EINVAL ? r : 0;
+	case CONFIG_SPAN:
+	default:
+		return config_parse_span(value, field);
+	}
+	return MIN(r, 0);
 }

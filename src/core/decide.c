@@ -63,43 +63,22 @@ void decision_done(struct decision *d)
 	*d = (struct decision){0};
 }
 
-const char *decide_what_to_string(enum decide_what w)
-{
-	static const char *const codes[DECIDE_WHAT_MAX] = {
-		[DECIDE_NOTHING] = "nothing",     [DECIDE_REFUSE] = "refuse",
-		[DECIDE_FORBIDDEN] = "forbidden", [DECIDE_GIVE_UP] = "give-up",
-		[DECIDE_WAIT] = "wait",           [DECIDE_WAIT_FOR_JOB] = "wait-for-job",
-		[DECIDE_RELOAD] = "reload",       [DECIDE_RESTART] = "restart",
-	};
-
-	return codes[w];
-}
-
-const char *decide_why_to_string(enum decide_why w)
-{
-	static const char *const codes[DECIDE_WHY_MAX] = {
-		[DECIDE_WHY_NOTHING_OWED] = "nothing-owed",
-		[DECIDE_WHY_NOT_RUNNING] = "not-running",
-		[DECIDE_WHY_NO_MANAGER] = "no-manager",
-		[DECIDE_WHY_NO_ANSWER] = "no-answer",
-		[DECIDE_WHY_ACTION_NONE] = "action-none",
-		[DECIDE_WHY_SERVER_ABSENT] = "server-absent",
-		[DECIDE_WHY_SERVER_UNTRUSTED] = "server-untrusted",
-		[DECIDE_WHY_NOT_KNOWN] = "not-known",
-		[DECIDE_WHY_DIRECTORY] = "directory-refused",
-		[DECIDE_WHY_FORBIDDEN] = "forbidden",
-		[DECIDE_WHY_FAILED] = "failed",
-		[DECIDE_WHY_TRIES] = "tries",
-		[DECIDE_WHY_JOB] = "job",
-		[DECIDE_WHY_SETTLING] = "settling",
-		[DECIDE_WHY_DISTANCE] = "distance",
-		[DECIDE_WHY_SET_CHANGED] = "set-changed",
-		[DECIDE_WHY_NEWER] = "newer",
-		[DECIDE_WHY_REQUESTED] = "requested",
-	};
-
-	return codes[w];
-}
+DEFINE_TO_STRING(decide_what,
+		 DECIDE_WHAT_MAX, [DECIDE_NOTHING] = "nothing", [DECIDE_REFUSE] = "refuse",
+		 [DECIDE_FORBIDDEN] = "forbidden", [DECIDE_GIVE_UP] = "give-up",
+		 [DECIDE_WAIT] = "wait", [DECIDE_WAIT_FOR_JOB] = "wait-for-job",
+		 [DECIDE_RELOAD] = "reload", [DECIDE_RESTART] = "restart");
+DEFINE_TO_STRING(
+	decide_why, DECIDE_WHY_MAX, [DECIDE_WHY_NOTHING_OWED] = "nothing-owed",
+	[DECIDE_WHY_NOT_RUNNING] = "not-running", [DECIDE_WHY_NO_MANAGER] = "no-manager",
+	[DECIDE_WHY_NO_ANSWER] = "no-answer", [DECIDE_WHY_ACTION_NONE] = "action-none",
+	[DECIDE_WHY_SERVER_ABSENT] = "server-absent",
+	[DECIDE_WHY_SERVER_UNTRUSTED] = "server-untrusted", [DECIDE_WHY_NOT_KNOWN] = "not-known",
+	[DECIDE_WHY_DIRECTORY] = "directory-refused", [DECIDE_WHY_FORBIDDEN] = "forbidden",
+	[DECIDE_WHY_FAILED] = "failed", [DECIDE_WHY_TRIES] = "tries", [DECIDE_WHY_JOB] = "job",
+	[DECIDE_WHY_SETTLING] = "settling", [DECIDE_WHY_DISTANCE] = "distance",
+	[DECIDE_WHY_SET_CHANGED] = "set-changed", [DECIDE_WHY_NEWER] = "newer",
+	[DECIDE_WHY_REQUESTED] = "requested");
 
 /* ---- what the past says ---- */
 

@@ -5,6 +5,11 @@
 
 #include <inttypes.h>
 
+DEFINE_TO_STRING(owed_why,
+		 OWED_WHY_MAX, [OWED_NOTHING] = "nothing", [OWED_NOT_RUNNING] = "not-running",
+		 [OWED_NOT_KNOWN] = "not-known", [OWED_SET_CHANGED] = "set-changed",
+		 [OWED_NEWER] = "newer", [OWED_REQUESTED] = "requested");
+
 void owed_done(struct owed *o)
 {
 	free(o->detail);

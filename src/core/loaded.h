@@ -33,6 +33,8 @@ enum owed_why {
 	OWED_WHY_MAX,
 };
 
+const char *owed_why_to_string(enum owed_why w);
+
 struct owed {
 	enum owed_why why;
 	char *detail; /* escaped names of what differs, or NULL */

@@ -15,20 +15,14 @@ static bool is_separator(char c)
 	return c == '-' || c == '_';
 }
 
+DEFINE_TO_STRING(layout, LAYOUT_MAX, "A", "B", "C");
+
 void name_done(struct name *n)
 {
 	if (!n)
 		return;
 	free(n->name);
-	free(n->key);
-	free(n->file_version);
-	free(n->dir_version);
 	*n = (struct name){0};
-}
-
-static void name_donep(struct name *n)
-{
-	name_done(n);
 }
 
 static bool is_valid_len(const char *name, size_t len)
@@ -46,27 +40,39 @@ bool name_is_valid(const char *name)
 	return is_valid_len(name, strlen(name));
 }
 
+static void fold(char *key)
+{
+	for (char *p = strchr(key, '_'); p; p = strchr(p, '_'))
+		*p = '-';
+}
+
 char *name_key(const char *name)
 {
 	char *key = strdup(name);
 
-	for (char *p = key; p && *p; p++)
-		if (*p == '_')
-			*p = '-';
+	if (key)
+		fold(key);
 	return key;
 }
 
-int name_is_version_dir(const char *dir)
+bool name_is_version_dir(const char *dir)
 {
-	_cleanup_free_ char *version = NULL;
-	int r = version_from_name(dir, strlen(dir), &version);
-
-	return r == -EINVAL ? 0 : r < 0 ? r : 1;
+	return version_is_in_name(dir, strlen(dir));
 }
+
+/* What a file name says, as pieces of it. */
+struct reading {
+	const char *name;
+	size_t len;
+	const char *version; /* or NULL */
+	size_t version_len;
+	bool prefixed;
+	enum name_problem problem;
+};
 
 /* What follows `[lib]vsmtp-plugin-` with either separator, "" if the last separator is missing too,
  * NULL if the text does not begin like that. */
-static const char *after_prefix(const char *stem)
+static const char *after_prefix(const char *stem, const char *end)
 {
 	const char *p = str_after(stem, "lib");
 
@@ -74,29 +80,34 @@ static const char *after_prefix(const char *stem)
 	if (!p || !is_separator(*p))
 		return NULL;
 	p = str_after(p + 1, "plugin");
-	if (!p || (*p && !is_separator(*p)))
+	if (!p || (p != end && !is_separator(*p)))
 		return NULL;
-	return *p ? p + 1 : p;
+	return p == end ? p : p + 1;
+}
+
+static const char *next_dash(const char *p, const char *end)
+{
+	return memchr(p, '-', (size_t)(end - p));
 }
 
 /* Cuts NAME and VERSION apart: at the first `-` after which all is a version (rule 1). */
-static int split_version(char *rest, char **ret_version)
+static void split_version(const char *end, struct reading *ret)
 {
-	for (char *p = strchr(rest, '-'); p; p = strchr(p + 1, '-')) {
-		int r = version_from_name(p + 1, strlen(p + 1), ret_version);
+	const char *rest = ret->name;
 
-		if (r == 0)
-			*p = 0;
-		if (r != -EINVAL)
-			return r;
-	}
-	return 0;
+	for (const char *p = next_dash(rest, end); p; p = next_dash(p + 1, end))
+		if (version_is_in_name(p + 1, (size_t)(end - p - 1))) {
+			ret->len = (size_t)(p - rest);
+			ret->version = p + 1;
+			ret->version_len = (size_t)(end - p - 1);
+			return;
+		}
 }
 
 /* The first `-` with a digit behind it, or NULL. */
-static const char *find_version_like(const char *rest)
+static const char *find_version_like(const char *rest, const char *end)
 {
-	for (const char *p = strchr(rest, '-'); p; p = strchr(p + 1, '-'))
+	for (const char *p = next_dash(rest, end); p; p = next_dash(p + 1, end))
 		if (p[1] >= '0' && p[1] <= '9')
 			return p;
 	return NULL;
@@ -110,76 +121,104 @@ static enum name_problem judge(const char *rest, size_t len)
 }
 
 /* Reads NAME and VERSION from what follows the prefix. Near misses are never taken for layout C:
- * who writes a version means one. 0 or -ENOMEM. */
-static int parse_rest(const char *rest, struct name *n)
+ * who writes a version means one. */
+static void read_rest(const char *end, struct reading *ret)
 {
-	_cleanup_free_ char *copy = strdup(rest);
 	const char *like;
-	int r;
 
-	if (!copy)
-		return -ENOMEM;
 	/* The prefix and a version, and nothing between them. */
-	r = name_is_version_dir(rest);
-	if (r > 0)
-		n->problem = NAME_EMPTY;
-	if (r != 0)
-		return MIN(r, 0);
-	r = split_version(copy, &n->file_version);
-	if (r < 0)
-		return r;
-	like = n->file_version ? NULL : find_version_like(copy);
-	n->problem = judge(copy, like ? (size_t)(like - copy) : strlen(copy));
-	if (n->problem == NAME_FINE && like)
-		n->problem = NAME_BAD_VERSION;
-	if (n->problem == NAME_FINE)
-		n->name = TAKE_PTR(copy);
-	return 0;
+	if (version_is_in_name(ret->name, ret->len)) {
+		ret->problem = NAME_EMPTY;
+		return;
+	}
+	split_version(end, ret);
+	like = ret->version ? NULL : find_version_like(ret->name, end);
+	ret->problem = judge(ret->name, like ? (size_t)(like - ret->name) : ret->len);
+	if (ret->problem == NAME_FINE && like)
+		ret->problem = NAME_BAD_VERSION;
 }
 
-static enum layout layout_of(const struct name *n)
+/* False if no file of that name is a candidate. */
+static bool read_file(const char *file, struct reading *ret)
 {
-	if (n->dir_version)
-		return LAYOUT_B;
-	return n->file_version ? LAYOUT_A : LAYOUT_C;
+	struct reading r = {.name = file};
+	const char *end, *rest;
+
+	if (file[0] == '.' || !str_ends(file, ".so"))
+		return false;
+	end = file + strlen(file) - strlen(".so");
+	rest = after_prefix(file, end);
+	r.prefixed = rest != NULL;
+	r.name = rest ? rest : file;
+	r.len = (size_t)(end - r.name);
+	if (rest)
+		read_rest(end, &r);
+	else
+		r.problem = judge(file, r.len);
+	if (r.problem != NAME_FINE) {
+		r.name = file;
+		r.len = (size_t)(end - file);
+	}
+	*ret = r;
+	return true;
+}
+
+static char *put(char **at, const char *s, size_t len)
+{
+	char *text = *at;
+
+	memcpy(text, s, len);
+	text[len] = 0;
+	*at += len + 1;
+	return text;
+}
+
+/* With `-` where it has its `~`. */
+static char *put_version(char **at, const char *s, size_t len)
+{
+	char *text = put(at, s, len), *tilde = strchr(text, '~');
+
+	if (tilde)
+		*tilde = '-';
+	return text;
 }
 
 int name_parse(const char *dir, const char *file, struct name *ret)
 {
-	_cleanup_(name_donep) struct name n = {0};
-	_cleanup_free_ char *stem = NULL;
-	const char *rest;
-	int r;
+	struct name n = {.layout = dir ? LAYOUT_B : LAYOUT_C};
+	size_t dir_len = dir ? strlen(dir) : 0;
+	struct reading r;
+	char *at;
 
-	if (file[0] == '.' || !str_ends(file, ".so"))
+	if (!read_file(file, &r) || (dir && (!r.prefixed || !version_is_in_name(dir, dir_len))))
 		return 0;
-	stem = strndup(file, strlen(file) - strlen(".so"));
-	if (!stem)
+	at = malloc(2 * (r.len + 1) + r.version_len + 1 + dir_len + 1);
+	if (!at)
 		return -ENOMEM;
-	rest = after_prefix(stem);
-	if (dir) {
-		if (!rest)
-			return 0;
-		r = version_from_name(dir, strlen(dir), &n.dir_version);
-		if (r < 0)
-			return r == -EINVAL ? 0 : r;
-	}
-
-	if (rest) {
-		r = parse_rest(rest, &n);
-		if (r < 0)
-			return r;
-	} else
-		n.problem = judge(stem, strlen(stem));
-	n.layout = layout_of(&n);
-	if (!n.name)
-		n.name = TAKE_PTR(stem);
-	n.key = name_key(n.name);
-	if (!n.key)
-		return -ENOMEM;
+	n.problem = r.problem;
+	n.name = put(&at, r.name, r.len);
+	n.key = put(&at, r.name, r.len);
+	fold(n.key);
+	if (r.version)
+		n.file_version = put_version(&at, r.version, r.version_len);
+	if (dir)
+		n.dir_version = put_version(&at, dir, dir_len);
+	else if (r.version)
+		n.layout = LAYOUT_A;
 	*ret = n;
-	n = (struct name){0};
 	return 1;
+}
+
+bool name_names(const char *file, const char *key)
+{
+	struct reading r;
+
+	if (!read_file(file, &r) || r.problem != NAME_FINE || strlen(key) != r.len)
+		return false;
+	for (size_t i = 0; i < r.len; i++)
+		if ((r.name[i] == '_' ? '-' : r.name[i]) != key[i])
+			return false;
+	return true;
 }
 
 /* No slash, no leading dot, no control byte, not empty, not too long. */
@@ -241,15 +280,14 @@ int name_expand_template(const char *template, const char *name, char **ret)
 	return 0;
 }
 
-int name_default_link(const struct name *n, const char *file, char **ret)
+const char *name_default_link(const struct name *n, const char *file, struct pool *p)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
+	char *link;
 
-	if (n->layout == LAYOUT_A)
-		buf_printf(&b, "vsmtp-plugin-%s.so", n->name);
-	else
-		buf_add(&b, file);
-	return buf_take(&b, ret);
+	if (n->layout != LAYOUT_A)
+		return file;
+	link = pool_join(p, "vsmtp-plugin-", n->name);
+	return link ? pool_join(p, link, ".so") : NULL;
 }
 
 static void drop_last_component(struct buf *b)

@@ -13,6 +13,7 @@
  * Knows: text. Must not know: the file system. Owns: nothing; results are the caller's to free. */
 
 #include "base/macro.h"
+#include "base/pool.h"
 #include <stdbool.h>
 
 enum layout {
@@ -30,10 +31,13 @@ enum name_problem {
 	NAME_PROBLEM_MAX,
 };
 
+const char *layout_to_string(enum layout l); /* "A", "B", "C" */
+
 struct name {
 	enum layout layout;
 	enum name_problem problem;
-	char *name; /* NAME as the file has it; if there is a problem the base name without .so */
+	char *name; /* NAME as the file has it; if there is a problem the base name without .so. All
+		       four texts are one piece of memory, which begins here */
 	char *key;  /* NAME with `-` for `_`: equal keys are one plugin */
 	char *file_version; /* SemVer from the file's own name, or NULL */
 	char *dir_version;  /* SemVer from the version directory, or NULL */
@@ -46,8 +50,11 @@ void name_done(struct name *n);
  * -ENOMEM. */
 int name_parse(const char *dir, const char *file, struct name *ret) _must_check_ _nonnull_(2, 3);
 
-/* May a store's sub-directory of that name hold layout B? 1, 0 or -ENOMEM. */
-int name_is_version_dir(const char *dir) _nonnull_all_;
+/* Does a file of that name, directly in a store, belong to the plugin of that key? */
+bool name_names(const char *file, const char *key) _nonnull_all_;
+
+/* May a store's sub-directory of that name hold layout B? */
+bool name_is_version_dir(const char *dir) _nonnull_all_;
 /* Is the text a NAME at all ([A-Za-z0-9][A-Za-z0-9_-]*)? */
 bool name_is_valid(const char *name) _nonnull_all_;
 /* The key of a NAME (owned; NULL if out of memory). */
@@ -65,9 +72,9 @@ int name_check_template(const char *template, enum name_template kind) _must_che
  */
 int name_expand_template(const char *template, const char *name, char **ret)
 	_must_check_ _nonnull_all_;
-/* The link name that follows from the layout (rule 7d): A `vsmtp-plugin-NAME.so`, B and C `file`.
- */
-int name_default_link(const struct name *n, const char *file, char **ret)
+/* The link name that follows from the layout (rule 7d): A `vsmtp-plugin-NAME.so`, in the pool, B
+ * and C `file`. NULL: no memory. */
+const char *name_default_link(const struct name *n, const char *file, struct pool *p)
 	_must_check_ _nonnull_all_;
 
 /* Normalises lexically: `target` made absolute from the directory `base`, `.`, `..` and doubled

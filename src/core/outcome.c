@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/outcome.h"
 
+DEFINE_TO_STRING(change_result, CHANGE_RESULT_MAX, [CHANGE_DONE] = "done", [CHANGE_MOVED] = "moved",
+		 [CHANGE_FAILED] = "failed");
+
 void outcome_done(struct outcome *o)
 {
-	for (size_t i = 0; i < o->n_changes; i++) {
-		struct change *c = &o->changes[i];
-
-		free(c->name);
-		free(c->key);
-		free(c->text);
-		free(c->was);
-		free(c->why);
-	}
 	free(o->changes);
 	*o = (struct outcome){0};
 }
@@ -22,6 +16,16 @@ size_t outcome_count(const struct outcome *o, enum change_result result)
 
 	for (size_t i = 0; i < o->n_changes; i++)
 		n += o->changes[i].result == result;
+	return n;
+}
+
+size_t outcome_count_events(const struct outcome *o)
+{
+	size_t n = o->names_written;
+
+	for (size_t i = 0; i < o->n_changes; i++)
+		if (o->changes[i].result == CHANGE_DONE)
+			n += o->changes[i].action == LINK_REPLACE ? 2 : 1;
 	return n;
 }
 

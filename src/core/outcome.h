@@ -2,7 +2,8 @@
 #pragma once
 
 /* What was done: apply's answer to a plan, as data.
- * Knows: plans. Must not know: how it was done. Owns: its texts. */
+ * Knows: plans. Must not know: how it was done. Owns: its list; the texts
+ * are the plan's and the snapshot's. */
 
 #include "base/macro.h"
 #include "core/plan.h"
@@ -15,17 +16,19 @@ enum change_result {
 	CHANGE_RESULT_MAX,
 };
 
+const char *change_result_to_string(enum change_result r);
+
 struct change {
 	enum link_action action; /* create, replace, remove */
 	enum change_result result;
 	int error;
 	bool restored; /* create: somebody had deleted it */
 	bool renamed;  /* remove: the link has another name now */
-	char *name;
-	char *key;  /* may be NULL */
-	char *text; /* create, replace: what it leads to now */
-	char *was;  /* replace, remove: what it led to */
-	char *why;  /* remove: gate code of the plugin's best candidate, NULL if it has none */
+	const char *name;
+	const char *key;  /* may be NULL */
+	const char *text; /* create, replace: what it leads to now */
+	const char *was;  /* replace, remove: what it led to */
+	const char *why; /* remove: gate code of the plugin's best candidate, NULL if it has none */
 };
 
 struct outcome {
@@ -33,6 +36,7 @@ struct outcome {
 	int directory_error;           /* making it or taking it over failed: errno */
 	int sync_error;  /* fsync failed: the changes are there, and may not survive a crash */
 	int names_error; /* the record of names could not be written */
+	bool names_written;
 	struct change *changes;
 	size_t n_changes;
 	size_t n_swept; /* left-overs of a killed pass removed */
@@ -41,6 +45,8 @@ struct outcome {
 void outcome_done(struct outcome *o);
 /* Number of changes with that result. */
 size_t outcome_count(const struct outcome *o, enum change_result result) _nonnull_all_;
+/* How often inotify(7) tells of the names that were changed: twice of those that were exchanged. */
+size_t outcome_count_events(const struct outcome *o) _nonnull_all_;
 /* Did anything fail that may come right by itself, so that it has to be tried again (rule 14)? Not what
  * is forbidden: a change of owner or mode is an event. */
 bool outcome_is_owed(const struct outcome *o) _nonnull_all_;

@@ -1,305 +1,298 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "core/plan.h"
-
 #include "base/str.h"
 #include "core/planner.h"
+#include "core/version.h"
+
+DEFINE_TO_STRING(
+	link_action,
+	LINK_ACTION_MAX, [LINK_KEEP] = "keep", [LINK_CREATE] = "create", [LINK_REPLACE] = "replace",
+	[LINK_REMOVE] = "remove", [LINK_HOLD] = "hold", [LINK_FOREIGN] = "foreign");
+DEFINE_TO_STRING(plan_directory,
+		 PLAN_DIRECTORY_MAX, [PLAN_DIRECTORY_FINE] = "fine", [PLAN_DIRECTORY_MAKE] = "make",
+		 [PLAN_DIRECTORY_TAKE_OVER] = "take-over", [PLAN_DIRECTORY_REFUSED] = "refused",
+		 [PLAN_DIRECTORY_NO_PARENT] = "no-parent", [PLAN_DIRECTORY_LEFT] = "left");
+DEFINE_TO_STRING(finding_code, FINDING_CODE_MAX, [FINDING_DUPLICATE_LINK] = "duplicate-link",
+		 [FINDING_STORE_NOT_LISTED] = "store-not-listed",
+		 [FINDING_UNVERSIONED_KEPT] = "unversioned-kept",
+		 [FINDING_UNTRUSTED_ENTRY] = "untrusted-entry",
+		 [FINDING_UNTRUSTED_PARENT] = "untrusted-parent");
 
 void plan_done(struct plan *p)
 {
-	free(p->verdicts);
-	for (size_t i = 0; i < p->n_links; i++) {
-		free(p->links[i].name);
-		free(p->links[i].key);
-	}
-	free(p->links);
-	free(p->findings);
-	remembered_names_done(&p->names);
-	strv_free(p->texts);
-	strv_free(p->missed);
+	pool_done(&p->memory);
 	*p = (struct plan){0};
 }
 
-static void planner_done(struct planner *pl)
+/* ---- links ---- */
+
+/* Why a plugin has no link: the verdict that came closest to one, of its candidate that is
+ * preferred. */
+static const struct verdict *best_reason(const struct planner *pl, const struct group *g)
 {
-	for (size_t i = 0; pl->entries && i < pl->s->links.n; i++)
-		free(pl->entries[i].key);
-	free(pl->entries);
-	for (size_t i = 0; i < pl->n_groups; i++) {
-		for (size_t j = 0; j < pl->groups[i].n_wishes; j++)
-			free(pl->groups[i].wishes[j].name);
-		free(pl->groups[i].wishes);
+	const struct verdict *best = NULL;
+
+	for (size_t i = 0; i < g->n; i++) {
+		const struct verdict *v = planner_verdict(pl, g->files[i]);
+
+		if (!best || v->gate > best->gate)
+			best = v;
 	}
-	free(pl->groups);
-	free(pl->order);
-	free(pl->link_order);
+	return best;
 }
 
-int plan_link_is_ours(const struct config *c, const struct link *l, char **ret_key)
+static struct plan_link act_on_entry(const struct planner *pl, const struct link *l)
 {
-	int ours = 0;
+	const struct group *own = planner_entry(pl, l)->own, *to = planner_entry(pl, l)->to;
+	struct plan_link a = {.name = l->name, .key = l->key, .seen = l};
 
-	/* Stores may be nested: the first in which the text names a plugin says which. */
-	for (char **store = c->stores; l->target && store && *store; store++) {
-		const char *rest = path_below(l->target, *store), *slash;
-		_cleanup_free_ char *dir = NULL;
-		struct name n = {0};
-		int r = 0;
-
-		if (!rest)
-			continue;
-		ours = 1;
-		if (!ret_key)
-			return 1;
-		*ret_key = NULL;
-		slash = strchr(rest, '/');
-		if (slash) {
-			dir = strndup(rest, (size_t)(slash - rest));
-			if (!dir)
-				return -ENOMEM;
-		}
-		if (!slash || !strchr(slash + 1, '/'))
-			r = name_parse(dir, slash ? slash + 1 : rest, &n);
-		if (r > 0 && n.problem == NAME_FINE)
-			*ret_key = TAKE_PTR(n.key);
-		name_done(&n);
-		if (r < 0 || *ret_key)
-			return r < 0 ? r : 1;
+	if (!l->ours) {
+		a.action = LINK_FOREIGN;
+		return a;
 	}
-	return ours;
+	if (pl->s->held && planner_goes_while_held(pl, l)) {
+		a.action = LINK_REMOVE;
+		a.reason = own && !own->winner ? best_reason(pl, own) : NULL;
+		return a;
+	}
+	if (to) {
+		a.candidate = to->waiting ? planner_leads_to(to, l) : to->winner;
+		a.text = a.candidate->path;
+		a.action = strcmp(l->target, a.text) == 0 ? LINK_KEEP : LINK_REPLACE;
+	} else {
+		a.action = LINK_REMOVE;
+		a.reason = own ? best_reason(pl, own) : NULL;
+		a.renamed = own && planner_has_wish(own);
+	}
+	if ((pl->p->not_known || pl->s->held) && a.action != LINK_KEEP &&
+	    !(a.action == LINK_REMOVE && own && !pl->s->held && planner_is_untrusted(pl, own, l)))
+		a.action = LINK_HOLD; /* it does not go to another plugin yet */
+	else if (to)
+		a.key = to->key;
+	return a;
 }
 
-/* qsort_r's third argument carries the planner. */
-static int compare_order(const void *a, const void *b, void *userdata)
+/* A link to be made. While something is not known a plugin that has a link waits with it. */
+static bool is_to_be_made(const struct planner *pl, const struct claim *c)
 {
-	const struct planner *pl = userdata;
-	const struct candidate *x = &pl->s->candidates[*(const size_t *)a];
-	const struct candidate *y = &pl->s->candidates[*(const size_t *)b];
-	int c = strcmp(x->name.key, y->name.key);
-	const char *server = pl->s->server.version;
-	bool xs, ys;
-
-	if (c)
-		return c;
-	if (x->store != y->store)
-		return x->store < y->store ? -1 : 1;
-	if (x->name.layout != y->name.layout)
-		return x->name.layout < y->name.layout ? -1 : 1;
-	xs = server && str_eq(gate_version(pl->c, x), server);
-	ys = server && str_eq(gate_version(pl->c, y), server);
-	if (xs != ys)
-		return xs ? -1 : 1;
-	return strcmp(x->path, y->path);
+	return planner_has_after(pl, c->group, c->wish) && !c->wish->there && !pl->s->held &&
+	       pl->p->directory != PLAN_DIRECTORY_REFUSED &&
+	       pl->p->directory != PLAN_DIRECTORY_LEFT &&
+	       pl->p->directory != PLAN_DIRECTORY_NO_PARENT;
 }
 
-static int compare_link_order(const void *a, const void *b, void *userdata)
+static struct plan_link make_link(const struct claim *c)
 {
-	const struct planner *pl = userdata;
-	size_t i = *(const size_t *)a, j = *(const size_t *)b;
-	int c = strcmp(pl->entries[i].key, pl->entries[j].key);
+	const struct remembered *m = planner_remembered(c->group, c->wish->name);
 
-	return c ? c : strcmp(pl->s->links.items[i].name, pl->s->links.items[j].name);
+	return (struct plan_link){
+		.action = LINK_CREATE,
+		.name = c->wish->name,
+		.key = c->group->key,
+		.text = c->group->winner->path,
+		.candidate = c->group->winner,
+		.restored = m && !(m->flags & REMEMBERED_PARKED),
+	};
 }
 
-static int classify_links(struct planner *pl)
+/* Entries and claims are sorted by name, and so are the actions. */
+static int act(struct planner *pl)
 {
-	pl->entries = calloc(pl->s->links.n + 1, sizeof(*pl->entries));
-	pl->link_order = calloc(pl->s->links.n + 1, sizeof(*pl->link_order));
-	if (!pl->entries || !pl->link_order)
+	const struct links_facts *links = &pl->s->links;
+	struct plan *p = pl->p;
+	size_t i = 0;
+
+	p->links = pool_room(&p->memory, links->n + pl->n_claims, sizeof(*p->links));
+	if (!p->links)
 		return -ENOMEM;
+	for (size_t j = 0; j < pl->n_claims; j++) {
+		const struct claim *c = &pl->claims[j];
+
+		if (!is_to_be_made(pl, c))
+			continue;
+		while (i < links->n && strcmp(links->items[i].name, c->wish->name) < 0)
+			p->links[p->n_links++] = act_on_entry(pl, &links->items[i++]);
+		p->links[p->n_links++] = make_link(c);
+	}
+	while (i < links->n)
+		p->links[p->n_links++] = act_on_entry(pl, &links->items[i++]);
+	pool_keep(&p->memory, p->links, p->n_links, sizeof(*p->links));
+	return 0;
+}
+
+/* ---- findings ---- */
+
+static void add_finding(struct plan *p, struct finding f)
+{
+	p->findings[p->n_findings++] = f;
+}
+
+/* What somebody else than root controls, gravest first. */
+static void find_untrusted(struct planner *pl)
+{
+	const struct links_facts *links = &pl->s->links;
+
+	for (size_t i = 0; i < links->n; i++)
+		if (!links->items[i].ours && links->items[i].trust.trust != TRUST_FINE)
+			add_finding(pl->p, (struct finding){
+						   .code = FINDING_UNTRUSTED_ENTRY,
+						   .link = links->items[i].name,
+						   .trust = links->items[i].trust,
+					   });
+	if (links->parents.trust != TRUST_FINE)
+		add_finding(pl->p, (struct finding){
+					   .code = FINDING_UNTRUSTED_PARENT,
+					   .link = pl->c->links,
+					   .trust = links->parents,
+				   });
+}
+
+/* A foreign link whose last two components read like a plugin's in a store that is not listed. */
+static int looks_like_store(const struct config *c, const struct link *l)
+{
+	const char *slash =
+		l->target && !path_below(l->target, c->links) ? strrchr(l->target, '/') : NULL;
+	struct name n = {0};
+	int r = slash ? name_parse(NULL, slash + 1, &n) : 0;
+	bool like = r > 0 && n.problem == NAME_FINE &&
+		    (n.layout == LAYOUT_A || strstr(l->target, "/vsmtp/"));
+
+	name_done(&n);
+	return r < 0 ? r : like;
+}
+
+static int find_stores(struct planner *pl)
+{
 	for (size_t i = 0; i < pl->s->links.n; i++) {
-		struct entry *e = &pl->entries[i];
-		int r = plan_link_is_ours(pl->c, &pl->s->links.items[i], &e->key);
+		const struct link *l = &pl->s->links.items[i];
+		int r = l->ours ? 0 : looks_like_store(pl->c, l);
 
 		if (r < 0)
 			return r;
-		e->ours = r > 0;
-		e->group = SIZE_MAX;
-		if (e->key)
-			pl->link_order[pl->n_link_order++] = i;
-	}
-	qsort_r(pl->link_order, pl->n_link_order, sizeof(size_t), compare_link_order, pl);
-	return 0;
-}
-
-static int judge_candidates(struct planner *pl)
-{
-	pl->p->verdicts = calloc(pl->s->n_candidates + 1, sizeof(*pl->p->verdicts));
-	pl->order = calloc(pl->s->n_candidates + 1, sizeof(*pl->order));
-	if (!pl->p->verdicts || !pl->order)
-		return -ENOMEM;
-	pl->p->n_verdicts = pl->s->n_candidates;
-	for (size_t i = 0; i < pl->s->n_candidates; i++) {
-		const struct candidate *k = &pl->s->candidates[i];
-
-		pl->p->verdicts[i].gate = gate_judge(pl->c, &pl->s->server, k);
-		pl->p->verdicts[i].version = gate_version(pl->c, k);
-		if (k->name.problem == NAME_FINE)
-			pl->order[pl->n_order++] = i;
-	}
-	qsort_r(pl->order, pl->n_order, sizeof(size_t), compare_order, pl);
-	return 0;
-}
-
-/* Merges the three sorted lists of keys: candidates, links of ours, remembered names. */
-static int make_groups(struct planner *pl)
-{
-	size_t k = 0, l = 0, m = 0;
-
-	pl->groups =
-		calloc(pl->n_order + pl->n_link_order + pl->s->names.n + 1, sizeof(*pl->groups));
-	if (!pl->groups)
-		return -ENOMEM;
-	while (k < pl->n_order || l < pl->n_link_order || m < pl->s->names.n) {
-		struct group *g = &pl->groups[pl->n_groups++];
-		const char *keys[] = {
-			k < pl->n_order ? planner_candidate(pl, k)->name.key : NULL,
-			l < pl->n_link_order ? pl->entries[pl->link_order[l]].key : NULL,
-			m < pl->s->names.n ? pl->s->names.items[m].key : NULL,
-		};
-
-		for (size_t i = 0; i < ELEMENTSOF(keys); i++)
-			if (keys[i] && (!g->key || strcmp(keys[i], g->key) < 0))
-				g->key = keys[i];
-		g->first = k;
-		while (k < pl->n_order && strcmp(planner_candidate(pl, k)->name.key, g->key) == 0)
-			k++;
-		g->n = k - g->first;
-		g->first_link = l;
-		while (l < pl->n_link_order &&
-		       strcmp(pl->entries[pl->link_order[l]].key, g->key) == 0)
-			l++;
-		g->n_links = l - g->first_link;
-		while (m < pl->s->names.n && strcmp(pl->s->names.items[m].key, g->key) == 0)
-			m++;
+		if (r > 0)
+			add_finding(pl->p, (struct finding){.code = FINDING_STORE_NOT_LISTED,
+							    .link = l->name});
 	}
 	return 0;
 }
 
-bool planner_is_transient(const struct planner *pl, const struct candidate *k)
+static void find_duplicates(struct planner *pl, const struct group *g)
 {
-	enum gate g = planner_verdict(pl, k)->gate;
+	const char *first = NULL;
 
-	if (g == GATE_MISSING_LIBRARY && k->facts.missing_unsure)
-		return true;
-	if (g != GATE_BEING_WRITTEN &&
-	    !(g == GATE_UNREADABLE && k->facts.readable && k->facts.read_error != 0))
-		return false;
-	return gate_passes(GATE_VERSION_CONFLICT, pl->c, &pl->s->server, k) &&
-	       gate_passes(GATE_VERSION_MISMATCH, pl->c, &pl->s->server, k);
-}
+	for (size_t i = 0; i < g->n_links; i++) {
+		const char *name = g->links[i]->name;
 
-const struct candidate *planner_leads_to(const struct planner *pl, const struct group *g,
-					 const struct link *l)
-{
-	for (size_t i = 0; i < g->n; i++)
-		if (strcmp(planner_candidate(pl, g->first + i)->path, l->target) == 0)
-			return planner_candidate(pl, g->first + i);
-	return NULL;
-}
-
-bool planner_is_untrusted(const struct planner *pl, const struct group *g, const struct link *l)
-{
-	const struct candidate *k = planner_leads_to(pl, g, l);
-
-	return k && pl->p->directory == PLAN_DIRECTORY_FINE &&
-	       !gate_passes(GATE_UNTRUSTED, pl->c, &pl->s->server, k);
-}
-
-static bool has_link_to(const struct planner *pl, const struct group *g, const struct candidate *k)
-{
-	for (size_t i = 0; i < g->n_links; i++)
-		if (strcmp(planner_link(pl, g->first_link + i)->target, k->path) == 0)
-			return true;
-	return false;
-}
-
-static void choose_winner(struct planner *pl, struct group *g)
-{
-	for (size_t i = 0; i < g->n && !g->winner; i++) {
-		const struct candidate *k = planner_candidate(pl, g->first + i);
-
-		if (planner_is_transient(pl, k) && has_link_to(pl, g, k)) {
-			g->winner = k;
-			g->waiting = true;
-		}
-	}
-	for (size_t i = 0; i < g->n; i++) {
-		const struct candidate *k = planner_candidate(pl, g->first + i);
-		struct verdict *v = planner_verdict(pl, k);
-
-		if (v->gate != GATE_LINKED)
+		if (planner_entry(pl, g->links[i])->to != g)
 			continue;
-		if (g->winner) {
-			v->gate = GATE_SHADOWED;
-			v->rival = g->winner->path;
-		} else {
-			g->winner = k;
-		}
+		if (first)
+			add_finding(pl->p, (struct finding){.code = FINDING_DUPLICATE_LINK,
+							    .link = name,
+							    .other = first});
+		else
+			first = name;
 	}
 }
 
-static int compare_winner_inodes(const void *a, const void *b)
+/* It is linked still, and nobody knows whether this server can live with it. */
+static void find_unversioned(struct planner *pl, const struct group *g)
 {
-	const struct group *x = *(struct group *const *)a, *y = *(struct group *const *)b;
-	const struct signature *s = &x->winner->facts.signature, *t = &y->winner->facts.signature;
+	struct plan *p = pl->p;
 
-	if (s->device != t->device)
-		return s->device < t->device ? -1 : 1;
-	if (s->inode != t->inode)
-		return s->inode < t->inode ? -1 : 1;
-	/* Who has a link keeps it: scripts import that one. */
-	if ((x->n_links > 0) != (y->n_links > 0))
-		return x->n_links > 0 ? -1 : 1;
-	return strcmp(x->key, y->key);
+	if (!g->winner || !g->file || !str_eq(g->file, g->winner->facts.identity) ||
+	    gate_version(pl->c, g->winner) || version_equal(g->file_for, pl->s->server.version))
+		return;
+	for (size_t i = 0; i < p->n_links; i++)
+		if (p->links[i].candidate == g->winner) {
+			add_finding(p, (struct finding){
+					       .code = FINDING_UNVERSIONED_KEPT,
+					       .link = p->links[i].name,
+					       .other = g->winner->path,
+					       .name = g->winner->name.name,
+					       .was_for = g->file_for,
+					       .is_for = pl->s->server.version,
+				       });
+			return;
+		}
 }
 
-static bool same_file(const struct candidate *a, const struct candidate *b)
+static int find_findings(struct planner *pl)
 {
-	return a->facts.signature.device == b->facts.signature.device &&
-	       a->facts.signature.inode == b->facts.signature.inode;
+	struct plan *p = pl->p;
+	size_t most = 2 * pl->s->links.n + pl->n_groups + 1;
+	int r;
+
+	/* An entry is untrusted, or not: and a link that leads to no store, or one of several. A
+	 * plugin is kept, or not. */
+	p->findings = pool_room(&p->memory, most, sizeof(*p->findings));
+	if (!p->findings)
+		return -ENOMEM;
+	find_untrusted(pl);
+	r = find_stores(pl);
+	for (size_t i = 0; r >= 0 && i < pl->n_groups; i++) {
+		find_duplicates(pl, &pl->groups[i]);
+		find_unversioned(pl, &pl->groups[i]);
+	}
+	pool_keep(&p->memory, p->findings, p->n_findings, sizeof(*p->findings));
+	return r;
 }
 
-/* One file under two NAMEs, or already linked by the administrator: vSMTP dies if it is imported
- * under two paths, so there is no second link (rule 6). */
-static int drop_double_files(struct planner *pl)
+/* ---- missed ---- */
+
+/* Exit code 4: had a link, or is named in the configuration, or passes everything but its name's
+ * way is barred; and has none. Not what is switched off, nor anything without a server. */
+static bool is_missed(const struct planner *pl, const struct group *g)
 {
-	_cleanup_free_ struct group **by_inode = calloc(pl->n_groups + 1, sizeof(*by_inode));
+	const struct config_plugin *said = config_find_plugin(pl->c, g->key);
+
+	if (planner_has_wish(g) || pl->s->server.state == SERVER_ABSENT ||
+	    (said && said->enabled == 0))
+		return false;
+	for (size_t i = 0; i < g->n; i++) {
+		enum gate gate = planner_verdict(pl, g->files[i])->gate;
+
+		if (gate == GATE_NAME_TAKEN)
+			return true;
+		if (gate == GATE_FOREIGN_IN_THE_WAY)
+			return g->winner; /* without one the foreign entry serves this very file */
+	}
+	if (g->n_links > 0)
+		return !pl->p->not_known;
+	return g->n > 0 && g->n_names > 0;
+}
+
+/* Named in the configuration, whether or not a file of it is there. */
+static bool is_said_and_missed(const struct planner *pl, const struct config_plugin *said)
+{
+	const struct group *g = planner_find_group(pl, said->key);
+
+	return said->enabled != 0 && pl->s->server.state != SERVER_ABSENT &&
+	       !(g && (planner_has_wish(g) || (pl->p->not_known && g->n_links > 0))) &&
+	       !strv_has(pl->p->missed, said->key);
+}
+
+static int find_missed(struct planner *pl)
+{
+	struct plan *p = pl->p;
 	size_t n = 0;
 
-	if (!by_inode)
+	p->missed = pool_room(&p->memory, pl->n_groups + pl->c->n_plugins + 1, sizeof(char *));
+	if (!p->missed)
 		return -ENOMEM;
 	for (size_t i = 0; i < pl->n_groups; i++)
-		if (pl->groups[i].winner && !pl->groups[i].waiting)
-			by_inode[n++] = &pl->groups[i];
-	qsort(by_inode, n, sizeof(struct group *), compare_winner_inodes);
-	for (size_t i = 1, first = 0; i < n; i++) {
-		struct verdict *v = planner_verdict(pl, by_inode[i]->winner);
-
-		if (!same_file(by_inode[i]->winner, by_inode[first]->winner)) {
-			first = i;
-			continue;
+		if (is_missed(pl, &pl->groups[i]))
+			p->missed[n++] = (char *)(uintptr_t)pl->groups[i].key;
+	p->missed[n] = NULL;
+	for (size_t i = 0; i < pl->c->n_plugins; i++)
+		if (is_said_and_missed(pl, &pl->c->plugins[i])) {
+			p->missed[n++] = pl->c->plugins[i].key;
+			p->missed[n] = NULL;
 		}
-		v->gate = GATE_SHADOWED;
-		v->rival = by_inode[first]->winner->path;
-		by_inode[i]->winner = NULL;
-	}
-	for (size_t f = 0; f < pl->s->links.n; f++) {
-		const struct link *l = &pl->s->links.items[f];
-
-		for (size_t i = 0; !pl->entries[f].ours && !l->dangling && i < n; i++) {
-			struct group *g = by_inode[i];
-
-			if (!g->winner || g->n_links > 0 ||
-			    g->winner->facts.signature.inode != l->target_inode ||
-			    g->winner->facts.signature.device != l->target_device)
-				continue;
-			planner_verdict(pl, g->winner)->gate = GATE_FOREIGN_IN_THE_WAY;
-			planner_verdict(pl, g->winner)->rival = l->name;
-			g->winner = NULL;
-		}
-	}
+	pool_keep(&p->memory, p->missed, n + 1, sizeof(char *));
+	strv_sort(p->missed);
 	return 0;
 }
+
+/* ---- the whole ---- */
 
 static enum plan_directory plan_directory(const struct config *c, const struct snapshot *s)
 {
@@ -339,26 +332,51 @@ int plan_make(const struct config *c, const struct snapshot *s, struct plan *ret
 		.not_known = something_not_known(c, s),
 	};
 	struct planner pl = {.c = c, .s = s, .p = &p};
-	int r = classify_links(&pl);
+	int r = planner_table(&pl);
 
 	if (r >= 0)
-		r = judge_candidates(&pl);
+		r = planner_names(&pl);
 	if (r >= 0)
-		r = make_groups(&pl);
-	for (size_t i = 0; r >= 0 && i < pl.n_groups; i++)
-		choose_winner(&pl, &pl.groups[i]);
+		r = act(&pl);
 	if (r >= 0)
-		r = drop_double_files(&pl);
-	if (r >= 0)
-		r = planner_name_groups(&pl);
-	if (r >= 0)
-		r = planner_act(&pl);
-	if (r >= 0)
-		r = planner_remember(&pl);
-	planner_done(&pl);
+		r = find_findings(&pl);
+	if (r >= 0 && !s->held) /* what is half unpacked is not missed yet */
+		r = find_missed(&pl);
 	if (r < 0)
 		plan_done(&p);
 	else
 		*ret = p;
 	return r;
+}
+
+bool plan_found(const struct plan *p, enum finding_code code)
+{
+	for (size_t i = 0; i < p->n_findings; i++)
+		if (p->findings[i].code == code)
+			return true;
+	return false;
+}
+
+const struct candidate *plan_unread(const struct plan *p, const struct snapshot *s)
+{
+	for (size_t i = 0; i < p->n_verdicts; i++)
+		if (p->verdicts[i].gate == GATE_UNREADABLE && s->candidates[i].facts.readable)
+			return &s->candidates[i];
+	return NULL;
+}
+
+size_t plan_changes(const struct plan *p)
+{
+	size_t n = p->directory == PLAN_DIRECTORY_MAKE || p->directory == PLAN_DIRECTORY_TAKE_OVER;
+
+	for (size_t i = 0; i < p->n_links; i++)
+		n += p->links[i].action == LINK_CREATE || p->links[i].action == LINK_REPLACE ||
+		     p->links[i].action == LINK_REMOVE;
+	return n;
+}
+
+bool plan_is_idle(const struct plan *p, const struct snapshot *s)
+{
+	return plan_changes(p) == 0 && !p->names_changed && strv_len(s->links.leftovers) == 0 &&
+	       !s->links.services_missing;
 }

@@ -19,54 +19,11 @@
  * - While a package manager is at work (snapshot.held) only links of ours that lead nowhere go.
  *
  * Knows: configuration and snapshot. Must not know: files, time, output.
- * Owns: a plan owns its lists and borrows from the configuration and the snapshot it was made from.
- */
+ * Owns: a plan owns its lists, in one piece of memory, and borrows from the configuration and the
+ * snapshot it was made from. */
 
 #include "base/macro.h"
-#include "core/config.h"
-#include "core/snapshot.h"
-
-/* The codes are stable API (wording.h has their texts). */
-enum gate {
-	GATE_LINKED,
-	GATE_NAME_NOT_UNDERSTOOD,
-	GATE_DISABLED,
-	GATE_NOT_REGULAR,
-	GATE_UNTRUSTED,
-	GATE_UNREADABLE,
-	GATE_BEING_WRITTEN,
-	GATE_NOT_ELF,
-	GATE_TRUNCATED,
-	GATE_WRONG_MACHINE,
-	GATE_NOT_SHARED_OBJECT,
-	GATE_NO_ENTRY_POINT,
-	GATE_VERSION_CONFLICT,
-	GATE_VERSION_UNKNOWN,
-	GATE_VERSION_MISMATCH,
-	GATE_MISSING_LIBRARY,
-	GATE_QUARANTINED,
-	GATE_SHADOWED,
-	GATE_NAME_TAKEN,
-	GATE_FOREIGN_IN_THE_WAY,
-	GATE_MAX,
-};
-
-struct verdict {
-	enum gate gate;
-	const char *version; /* what the candidate is for, or NULL */
-	const char *rival; /* shadowed: the path that won; name-taken: the plugin that has the name;
-			      foreign-in-the-way: the entry's name */
-	const char *wanted; /* name-taken: the link name */
-};
-
-/* The gates that one file passes or fails by itself: all before GATE_SHADOWED. */
-bool gate_passes(enum gate g, const struct config *c, const struct server_facts *s,
-		 const struct candidate *k) _nonnull_all_;
-/* The first gate that fails, GATE_LINKED if none does. */
-enum gate gate_judge(const struct config *c, const struct server_facts *s,
-		     const struct candidate *k) _nonnull_all_;
-/* The version a candidate is for: name, directory, note, configuration; NULL if unknown. */
-const char *gate_version(const struct config *c, const struct candidate *k) _nonnull_all_;
+#include "core/gate.h"
 
 enum link_action {
 	LINK_KEEP, /* ours and right */
@@ -78,10 +35,12 @@ enum link_action {
 	LINK_ACTION_MAX,
 };
 
+const char *link_action_to_string(enum link_action a);
+
 struct plan_link {
 	enum link_action action;
-	char *name;
-	char *key;                         /* the plugin, or NULL */
+	const char *name;
+	const char *key;                   /* the plugin, or NULL */
 	const char *text;                  /* create, replace: the text it gets */
 	const struct link *seen;           /* the entry as it was seen, or NULL */
 	const struct candidate *candidate; /* what it leads to (keep) or will lead to, or NULL */
@@ -101,6 +60,8 @@ enum plan_directory {
 	PLAN_DIRECTORY_MAX,
 };
 
+const char *plan_directory_to_string(enum plan_directory d);
+
 enum finding_code {
 	FINDING_DUPLICATE_LINK,   /* link and other lead to one plugin */
 	FINDING_STORE_NOT_LISTED, /* a foreign link leads below what looks like a store's plugin */
@@ -109,6 +70,8 @@ enum finding_code {
 	FINDING_UNTRUSTED_PARENT, /* others could put another links directory in its place */
 	FINDING_CODE_MAX,
 };
+
+const char *finding_code_to_string(enum finding_code c);
 
 struct finding {
 	enum finding_code code;
@@ -131,9 +94,9 @@ struct plan {
 	bool not_known; /* rule 9: the configuration, the server's version or a store's contents */
 	struct remembered_names names; /* as they are after the plan was applied */
 	bool names_changed;
-	char **texts;  /* what verdicts borrow and the snapshot does not hold */
 	char **missed; /* keys: had a link, or are named in the configuration, and have none (exit
 			  4) */
+	struct pool memory; /* all of the above */
 };
 
 void plan_done(struct plan *p);
@@ -142,11 +105,10 @@ int plan_make(const struct config *c, const struct snapshot *s, struct plan *ret
 	_must_check_ _nonnull_all_;
 /* Number of link changes in it, the directory's included. */
 size_t plan_changes(const struct plan *p) _nonnull_all_;
+/* Would applying it change nothing at all, nor record anything? */
+bool plan_is_idle(const struct plan *p, const struct snapshot *s) _nonnull_all_;
 /* Is there a finding of that code? */
 bool plan_found(const struct plan *p, enum finding_code code) _nonnull_all_;
-/* What the links directory will be once the plan was applied: changes the snapshot's links and
- * names in place, after which the plan must not be used any more. 0 or -ENOMEM. */
-int plan_project(const struct plan *p, struct snapshot *s) _must_check_ _nonnull_all_;
 /* A hash over all that the plan was made from: equal worlds, equal fingerprints. 0 or -ENOMEM. */
 int plan_fingerprint(const struct config *c, const struct snapshot *s, uint64_t *ret)
 	_must_check_ _nonnull_all_;
@@ -154,7 +116,7 @@ int plan_fingerprint(const struct config *c, const struct snapshot *s, uint64_t 
 /* The first candidate that should be readable and could not be read, or NULL. */
 const struct candidate *plan_unread(const struct plan *p, const struct snapshot *s) _nonnull_all_;
 
-/* Is the link's text below a store? Then *ret_key (if not NULL) is the key of the plugin that the
- * text names, NULL if it names none. 1, 0 or -ENOMEM. */
-int plan_link_is_ours(const struct config *c, const struct link *l, char **ret_key)
-	_must_check_ _nonnull_(1, 2);
+/* Does the link's text lead below a store (rule 8)? */
+bool plan_link_is_ours(const struct config *c, const struct link *l) _nonnull_all_;
+/* Fills a link's ours and key from its text: who has read that asks once. 0 or -ENOMEM. */
+int plan_claim_link(const struct config *c, struct link *l) _must_check_ _nonnull_all_;

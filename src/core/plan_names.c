@@ -1,211 +1,199 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/sort.h"
+#include "base/str.h"
 #include "core/planner.h"
 
-#include "base/str.h"
-
-size_t planner_first_remembered(const struct planner *pl, const char *key)
+const struct remembered *planner_remembered(const struct group *g, const char *link)
 {
-	const struct remembered_names *r = &pl->s->names;
-
-	return str_lower_bound(r->items, r->n, sizeof(*r->items), offsetof(struct remembered, key),
-			       key);
-}
-
-const struct remembered *planner_remembered(const struct planner *pl, const char *key,
-					    const char *link)
-{
-	if (pl->s->names.n == 0)
-		return NULL;
-	FOREACH_REMEMBERED(m, pl, key)
-	if (strcmp(m->link, link) == 0)
-		return m;
+	for (size_t i = 0; i < g->n_names; i++)
+		if (strcmp(g->names[i].link, link) == 0)
+			return &g->names[i];
 	return NULL;
 }
 
-static bool was_chosen(const struct planner *pl, const char *key, const char *link)
+static bool was_chosen(const struct group *g, const char *link)
 {
-	const struct remembered *m = planner_remembered(pl, key, link);
+	const struct remembered *m = planner_remembered(g, link);
 
 	return m && (m->flags & REMEMBERED_CHOSEN);
 }
 
-static bool group_has_link(const struct planner *pl, const struct group *g, const char *name)
+static const struct link *link_of(const struct group *g, const char *name)
 {
 	for (size_t i = 0; i < g->n_links; i++)
-		if (strcmp(planner_link(pl, g->first_link + i)->name, name) == 0)
+		if (str_eq(g->links[i]->name, name))
+			return g->links[i];
+	return NULL;
+}
+
+static const struct wish *wish_of(const struct group *g, const char *name)
+{
+	for (size_t i = 0; i < g->n_wishes; i++)
+		if (str_eq(g->wishes[i].name, name))
+			return &g->wishes[i];
+	return NULL;
+}
+
+bool planner_has_wish(const struct group *g)
+{
+	for (size_t i = 0; i < g->n_wishes; i++)
+		if (!g->wishes[i].lost)
 			return true;
 	return false;
 }
 
-/* Takes `name` over, also on failure. */
-static int add_wish(const struct planner *pl, struct group *g, char *name, bool chosen)
-{
-	struct wish *grown = NULL;
+/* ---- wishes: one for each link of the plugin at most, or one ---- */
 
-	for (size_t i = 0; name && i < g->n_wishes; i++)
-		if (strcmp(g->wishes[i].name, name) == 0) {
-			free(name);
-			return 0;
-		}
-	if (name)
-		grown = reallocarray(g->wishes, g->n_wishes + 1, sizeof(*grown));
-	if (!grown) {
-		free(name);
-		return -ENOMEM;
-	}
-	g->wishes = grown;
-	grown[g->n_wishes++] = (struct wish){
-		.name = name,
-		.has = group_has_link(pl, g, name),
-		.chosen = chosen,
-	};
-	return 0;
+static void add_wish(struct group *g, const char *name, bool chosen)
+{
+	const struct link *has = link_of(g, name);
+
+	if (!wish_of(g, name))
+		g->wishes[g->n_wishes++] = (struct wish){
+			.name = name,
+			.has = has,
+			.there = has,
+			.chosen = chosen,
+		};
+}
+
+/* A template's name for the plugin, in the plan's memory. 0, -EINVAL, -ENOMEM. */
+static int expand(const struct planner *pl, const struct group *g, const char *template,
+		  const char **ret)
+{
+	_cleanup_free_ char *name = NULL;
+	int r = name_expand_template(template, g->winner->name.name, &name);
+
+	if (r < 0)
+		return r;
+	*ret = pool_copy(&pl->p->memory, name);
+	return *ret ? 0 : -ENOMEM;
 }
 
 /* Rules 7c and 7d. An expansion that is no usable name (too long) falls back to the layout's. */
-static int computed_name(const struct planner *pl, const struct group *g, char **ret)
+static int computed_name(const struct planner *pl, const struct group *g, const char **ret)
 {
-	int r = -EINVAL;
+	int r = pl->c->link_name ? expand(pl, g, pl->c->link_name, ret) : -EINVAL;
 
-	if (pl->c->link_name)
-		r = name_expand_template(pl->c->link_name, g->winner->name.name, ret);
-	return r == -EINVAL ? name_default_link(&g->winner->name, g->winner->file, ret) : r;
+	if (r != -EINVAL)
+		return r;
+	*ret = name_default_link(&g->winner->name, g->winner->file, &pl->p->memory);
+	return *ret ? 0 : -ENOMEM;
 }
 
 /* Is it a name that some layout gives this plugin, so not one made by a LinkName= of the past?
  * Without the prefix only layout C gives it, and the file of that name is there. */
-static int is_layouts_name(const struct planner *pl, const struct group *g, const char *link)
+static bool is_layouts_name(const struct group *g, const char *link)
 {
-	struct name n = {0};
-	int r = name_parse(NULL, link, &n);
-	bool same = r > 0 && n.problem == NAME_FINE && strcmp(n.key, g->key) == 0;
-
-	if (same && str_eq(str_after(link, n.name), ".so")) {
-		same = false;
-		for (size_t i = 0; i < g->n; i++)
-			if (str_eq(planner_candidate(pl, g->first + i)->file, link))
-				same = true;
-	}
-	name_done(&n);
-	return r < 0 ? r : same;
+	if (!name_names(link, g->key))
+		return false;
+	if (strlen(link) != strlen(g->key) + strlen(".so"))
+		return true;
+	for (size_t i = 0; i < g->n; i++)
+		if (strcmp(g->files[i]->file, link) == 0)
+			return true;
+	return false;
 }
 
 /* The one name we choose: a name chosen before stays while LinkName= says nothing else, so that a
  * plugin that moves from one layout to another keeps what scripts import. */
 static int wish_chosen(const struct planner *pl, struct group *g)
 {
-	char *name = NULL;
-	int r;
+	const char *name = NULL;
+	int r = 0;
 
-	for (size_t i = 0; !pl->c->link_name && i < g->n_links; i++) {
-		const char *now = planner_link(pl, g->first_link + i)->name;
-
-		r = was_chosen(pl, g->key, now) ? is_layouts_name(pl, g, now) : 0;
-		if (r < 0)
-			return r;
-		if (r > 0)
-			return add_wish(pl, g, strdup(now), true);
-	}
-	r = computed_name(pl, g, &name);
-	return r < 0 ? r : add_wish(pl, g, name, true);
-}
-
-/* Rule 7b, for links that are there: every name we did not choose ourselves stays, two of them too.
- */
-static int wish_found(const struct planner *pl, struct group *g)
-{
-	for (size_t i = 0; i < g->n_links; i++) {
-		const char *name = planner_link(pl, g->first_link + i)->name;
-		int r = was_chosen(pl, g->key, name) ? 0 : add_wish(pl, g, strdup(name), false);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	for (size_t i = 0; !name && !pl->c->link_name && i < g->n_links; i++)
+		if (was_chosen(g, g->links[i]->name) && is_layouts_name(g, g->links[i]->name))
+			name = g->links[i]->name;
+	if (!name)
+		r = computed_name(pl, g, &name);
+	if (r >= 0)
+		add_wish(g, name, true);
+	return r;
 }
 
 /* Rule 7b, for links that are gone: the first remembered name comes back. Beside a link that we
  * named ourselves (by a LinkName= that was taken away) only one that we removed does. */
-static int wish_remembered(const struct planner *pl, struct group *g)
+static void wish_remembered(struct group *g)
 {
-	if (pl->s->names.n > 0)
-		FOREACH_REMEMBERED(m, pl, g->key)
-	if (!(m->flags & REMEMBERED_CHOSEN) && (g->n_links == 0 || (m->flags & REMEMBERED_PARKED)))
-		return add_wish(pl, g, strdup(m->link), false);
-	return 0;
+	for (size_t i = 0; g->n_wishes == 0 && i < g->n_names; i++) {
+		const struct remembered *m = &g->names[i];
+
+		if (!(m->flags & REMEMBERED_CHOSEN) &&
+		    (g->n_links == 0 || (m->flags & REMEMBERED_PARKED)))
+			add_wish(g, m->link, false);
+	}
 }
 
 /* The plugin's own LinkName=. It may say what the administrator's link is called already. */
-static int wish_said(const struct planner *pl, struct group *g, char *name)
+static void wish_said(struct group *g, const char *name)
 {
-	const struct remembered *m = planner_remembered(pl, g->key, name);
+	const struct remembered *m = planner_remembered(g, name);
 
-	return add_wish(pl, g, name,
-			m ? m->flags & REMEMBERED_CHOSEN : !group_has_link(pl, g, name));
+	add_wish(g, name, m ? m->flags & REMEMBERED_CHOSEN : !link_of(g, name));
 }
 
 static int wish(const struct planner *pl, struct group *g)
 {
 	const struct config_plugin *said = config_find_plugin(pl->c, g->key);
 	size_t found;
-	int r;
 
 	if (said && said->link_name) {
-		char *name = NULL;
+		const char *name = NULL;
+		int r = expand(pl, g, said->link_name, &name);
 
-		r = name_expand_template(said->link_name, g->winner->name.name, &name);
+		if (r >= 0)
+			wish_said(g, name);
 		if (r != -EINVAL)
-			return r < 0 ? r : wish_said(pl, g, name);
-	}
-	r = wish_found(pl, g);
-	found = g->n_wishes;
-	if (r >= 0 && found == 0)
-		r = wish_remembered(pl, g);
-	if (r >= 0 && (g->n_wishes == 0 || (found > 0 && found < g->n_links)))
-		r = wish_chosen(pl, g);
-	return r;
-}
-
-/* Does the link lead to a file of the plugin that may stay linked? */
-static bool is_right(const struct planner *pl, const struct group *g, const struct link *l)
-{
-	const struct candidate *k = planner_leads_to(pl, g, l);
-	enum gate gate = k ? planner_verdict(pl, k)->gate : GATE_MAX;
-
-	return k && (gate == GATE_LINKED || gate == GATE_SHADOWED || planner_is_transient(pl, k));
-}
-
-/* A plugin that waits keeps every right link it has, and gets no other. */
-static int wish_right(const struct planner *pl, struct group *g)
-{
-	for (size_t i = 0; i < g->n_links; i++) {
-		const struct link *l = planner_link(pl, g->first_link + i);
-		int r = 0;
-
-		if (is_right(pl, g, l))
-			r = add_wish(pl, g, strdup(l->name), was_chosen(pl, g->key, l->name));
-		if (r < 0)
 			return r;
 	}
+	/* Rule 7b, for links that are there: every name we did not choose ourselves stays, two of
+	 * them too. */
+	for (size_t i = 0; i < g->n_links; i++)
+		if (!was_chosen(g, g->links[i]->name))
+			add_wish(g, g->links[i]->name, false);
+	found = g->n_wishes;
+	if (found == 0)
+		wish_remembered(g);
+	if (g->n_wishes == 0 || (found > 0 && found < g->n_links))
+		return wish_chosen(pl, g);
 	return 0;
 }
 
-/* One wish in the list that settles who gets a name. */
-struct claim {
-	struct wish *wish;
-	const struct group *group;
-};
+/* A plugin that waits keeps every link to a file of it that may stay linked, and gets no other. */
+static void wish_right(const struct planner *pl, struct group *g)
+{
+	for (size_t i = 0; i < g->n_links; i++) {
+		const struct candidate *k = planner_leads_to(g, g->links[i]);
+		enum gate gate = k ? planner_verdict(pl, k)->gate : GATE_MAX;
 
-static int compare_claims(const void *a, const void *b)
+		if (k &&
+		    (gate == GATE_LINKED || gate == GATE_SHADOWED || planner_is_transient(pl, k)))
+			add_wish(g, g->links[i]->name, was_chosen(g, g->links[i]->name));
+	}
+}
+
+static int make_wishes(struct planner *pl, struct group *g)
+{
+	if (!g->winner)
+		return 0;
+	g->wishes = pool_new(&pl->p->memory, (g->n_links + 1) * sizeof(*g->wishes));
+	if (!g->wishes)
+		return -ENOMEM;
+	if (!g->waiting)
+		return wish(pl, g);
+	wish_right(pl, g);
+	return 0;
+}
+
+/* ---- who gets which name ---- */
+
+static int compare_claims(const void *a, const void *b, void *userdata _unused_)
 {
 	const struct claim *x = a, *y = b;
 	int c = strcmp(x->wish->name, y->wish->name);
 
-	if (c)
-		return c;
-	if (x->wish->has != y->wish->has)
-		return x->wish->has ? -1 : 1;
-	return strcmp(x->group->key, y->group->key);
+	return c ? c : strcmp(x->group->key, y->group->key);
 }
 
 static void lose(const struct planner *pl, const struct claim *loser, enum gate gate,
@@ -214,223 +202,223 @@ static void lose(const struct planner *pl, const struct claim *loser, enum gate 
 	struct verdict *v = planner_verdict(pl, loser->group->winner);
 
 	loser->wish->lost = true;
-	for (size_t i = 0; i < loser->group->n_wishes; i++)
-		if (!loser->group->wishes[i].lost)
-			return; /* it still has another link */
+	if (planner_has_wish(loser->group)) /* it still has another link */
+		return;
 	v->gate = gate;
 	v->rival = rival;
 	v->wanted = loser->wish->name;
 }
 
-static void settle_claims(const struct planner *pl, struct claim *claims, size_t n)
+/* Who has a name keeps it; else it is the first one's. */
+static void settle_claim(const struct planner *pl, struct claim *c, const struct claim *before)
 {
-	qsort(claims, n, sizeof(*claims), compare_claims);
-	for (size_t i = 0; i < n; i++) {
-		const struct link *there = snapshot_find_link(pl->s, claims[i].wish->name);
+	const struct link *there = snapshot_find_link(pl->s, c->wish->name);
+	const struct group *owner = there ? planner_entry(pl, there)->to : NULL;
 
-		if (there && !pl->entries[there - pl->s->links.items].ours) {
-			lose(pl, &claims[i], GATE_FOREIGN_IN_THE_WAY, there->name);
-		} else if (i > 0 && strcmp(claims[i - 1].wish->name, claims[i].wish->name) == 0) {
-			lose(pl, &claims[i], GATE_NAME_TAKEN, claims[i - 1].group->key);
-			claims[i].group = claims[i - 1].group; /* a third loses to the same one */
-		} else if (there) {
-			pl->entries[there - pl->s->links.items].group =
-				(size_t)(claims[i].group - pl->groups);
-		}
-	}
+	c->wish->there = there;
+	if (!owner && before && strcmp(before->wish->name, c->wish->name) == 0)
+		owner = before->owner;
+	c->owner = owner ? owner : c->group;
+	if (there && !there->ours)
+		lose(pl, c, GATE_FOREIGN_IN_THE_WAY, there->name);
+	else if (owner)
+		lose(pl, c, GATE_NAME_TAKEN, owner->key);
+	else if (there)
+		planner_entry(pl, there)->to = c->group;
 }
 
-int planner_name_groups(struct planner *pl)
+static int settle_claims(struct planner *pl)
 {
-	_cleanup_free_ struct claim *claims = NULL;
-	size_t n = 0;
-
-	for (size_t i = 0; i < pl->n_groups; i++) {
-		struct group *g = &pl->groups[i];
-		int r = !g->winner ? 0 : g->waiting ? wish_right(pl, g) : wish(pl, g);
-
-		if (r < 0)
-			return r;
-		n += g->n_wishes;
-	}
-	if (n == 0)
-		return 0;
-	claims = calloc(n, sizeof(*claims));
-	if (!claims)
-		return -ENOMEM;
-	n = 0;
 	for (size_t i = 0; i < pl->n_groups; i++)
 		for (size_t j = 0; j < pl->groups[i].n_wishes; j++)
-			claims[n++] = (struct claim){&pl->groups[i].wishes[j], &pl->groups[i]};
-	settle_claims(pl, claims, n);
+			pl->n_claims += !pl->groups[i].wishes[j].has;
+	pl->claims = pool_new(&pl->p->memory, (pl->n_claims + 1) * sizeof(*pl->claims));
+	if (!pl->claims)
+		return -ENOMEM;
+	pl->n_claims = 0;
+	for (size_t i = 0; i < pl->n_groups; i++) {
+		struct group *g = &pl->groups[i];
+
+		for (size_t j = 0; j < g->n_wishes; j++)
+			if (g->wishes[j].has)
+				planner_entry(pl, g->wishes[j].has)->to = g;
+			else
+				pl->claims[pl->n_claims++] =
+					(struct claim){.wish = &g->wishes[j], .group = g};
+	}
+	sort_nearly(pl->claims, pl->n_claims, sizeof(*pl->claims), compare_claims, NULL);
+	for (size_t i = 0; i < pl->n_claims; i++)
+		settle_claim(pl, &pl->claims[i], i > 0 ? &pl->claims[i - 1] : NULL);
 	return 0;
 }
+
+/* ---- what is remembered ---- */
 
 bool planner_has_after(const struct planner *pl, const struct group *g, const struct wish *w)
 {
 	if (w->lost || w->has || !pl->p->not_known)
 		return !w->lost;
-	return g->n_links == 0 && !snapshot_find_link(pl->s, w->name);
+	return g->n_links == 0 && !w->there;
 }
 
-static bool is_wished(const struct group *g, const char *name)
+/* Rule 4: for which server a file that says no version was first linked. What the plugin had is
+ * kept while it has no link, and while a package manager is at work or something is not known. */
+static void date_file(const struct planner *pl, struct group *g)
 {
-	for (size_t i = 0; i < g->n_wishes; i++)
-		if (strcmp(g->wishes[i].name, name) == 0)
-			return true;
-	return false;
+	const struct candidate *k = g->winner;
+
+	for (size_t i = 0; i < g->n_names && !g->file; i++) {
+		g->file = g->names[i].file;
+		g->file_for = g->names[i].file_for;
+	}
+	if (!k || g->waiting || !planner_has_wish(g) || pl->s->held || pl->p->not_known)
+		return;
+	if (gate_version(pl->c, k) || !k->facts.identity) {
+		g->file = g->file_for = NULL;
+	} else if (!str_eq(g->file, k->facts.identity)) {
+		g->file = k->facts.identity;
+		g->file_for = pl->s->server.version;
+	}
 }
 
-static int remember(struct planner *pl, const struct group *g, const char *link,
-		    enum remembered_flags flags)
+/* To its place: the keys come in order. */
+static void put_name(struct remembered_names *names, const struct remembered *m)
 {
-	struct remembered m = {
-		.key = (char *)(uintptr_t)g->key,
-		.link = (char *)(uintptr_t)link,
-		.flags = flags,
-		.file = (char *)(uintptr_t)g->file,
-		.file_for = (char *)(uintptr_t)g->file_for,
-	};
+	size_t at = names->n++;
 
-	return remembered_names_add(&pl->p->names, &m);
+	for (; at > 0 && names->items[at - 1].key == m->key &&
+	       strcmp(names->items[at - 1].link, m->link) > 0;
+	     at--)
+		names->items[at] = names->items[at - 1];
+	names->items[at] = *m;
+}
+
+static void remember(const struct planner *pl, const struct group *g, const char *link,
+		     enum remembered_flags flags)
+{
+	put_name(&pl->p->names, &(struct remembered){
+					.key = g->key,
+					.link = link,
+					.flags = flags,
+					.file = g->file,
+					.file_for = g->file_for,
+				});
 }
 
 /* Links that are there: those that stay are remembered as what they are, those that go only if the
  * name was not our choice and no other link of the plugin stays instead. */
-static int remember_links(struct planner *pl, const struct group *g, bool park)
+static void remember_links(const struct planner *pl, const struct group *g, bool park)
 {
 	for (size_t i = 0; i < g->n_links; i++) {
-		const struct link *l = planner_link(pl, g->first_link + i);
-		bool chosen = was_chosen(pl, g->key, l->name);
-		bool stays = pl->p->not_known && !planner_is_untrusted(pl, g, l);
-		int r;
+		const struct link *l = g->links[i];
+		bool chosen, stays;
 
-		if (is_wished(g, l->name) ||
-		    (!stays && (!park || (chosen && (g->n == 0 || g->n_wishes > 0)))))
+		if (wish_of(g, l->name))
 			continue;
-		r = remember(pl, g, l->name,
-			     (chosen ? REMEMBERED_CHOSEN : 0U) | (stays ? 0U : REMEMBERED_PARKED));
-		if (r < 0)
-			return r;
+		chosen = was_chosen(g, l->name);
+		stays = pl->p->not_known && !planner_is_untrusted(pl, g, l);
+		if (!stays && (!park || (chosen && (g->n == 0 || g->n_wishes > 0))))
+			continue;
+		remember(pl, g, l->name,
+			 (chosen ? REMEMBERED_CHOSEN : 0U) | (stays ? 0U : REMEMBERED_PARKED));
 	}
-	return 0;
 }
 
-static int remember_group(struct planner *pl, const struct group *g)
+static void remember_group(const struct planner *pl, const struct group *g)
 {
 	const struct config_plugin *said = config_find_plugin(pl->c, g->key);
 	bool park = g->n_wishes == 0 || (said && said->link_name);
-	int r = remember_links(pl, g, park);
 
-	for (size_t i = 0; r >= 0 && i < g->n_wishes; i++) {
+	remember_links(pl, g, park);
+	for (size_t i = 0; i < g->n_wishes; i++) {
 		const struct wish *w = &g->wishes[i];
 
 		if (planner_has_after(pl, g, w))
-			r = remember(pl, g, w->name, w->chosen ? REMEMBERED_CHOSEN : 0);
+			remember(pl, g, w->name, w->chosen ? REMEMBERED_CHOSEN : 0);
 		else if (!w->chosen)
-			r = remember(pl, g, w->name, REMEMBERED_PARKED);
+			remember(pl, g, w->name, REMEMBERED_PARKED);
 	}
-	if (r < 0 || pl->s->names.n == 0)
-		return r;
 	/* Names of links that are gone: kept until the plugin has a link again; a name of our own
 	 * choice only while there are files of it, so that a plugin without a link stays missed. */
-	FOREACH_REMEMBERED(m, pl, g->key)
-	{
+	for (size_t i = 0; park && i < g->n_names; i++) {
+		const struct remembered *m = &g->names[i];
 		bool chosen = m->flags & REMEMBERED_CHOSEN, parked = m->flags & REMEMBERED_PARKED;
 
-		if (!park || group_has_link(pl, g, m->link) || is_wished(g, m->link) ||
-		    (chosen && (!parked || g->n == 0 || g->n_wishes > 0)))
-			continue;
-		if (g->n_links == 0 || parked)
-			r = remember(pl, g, m->link,
-				     (chosen ? REMEMBERED_CHOSEN : 0U) | REMEMBERED_PARKED);
-		if (r < 0)
-			return r;
+		if (!link_of(g, m->link) && !wish_of(g, m->link) &&
+		    (!chosen || (parked && g->n > 0 && g->n_wishes == 0)) &&
+		    (g->n_links == 0 || parked))
+			remember(pl, g, m->link,
+				 (chosen ? REMEMBERED_CHOSEN : 0U) | REMEMBERED_PARKED);
 	}
-	return 0;
+}
+
+/* Rule 17: the names of links that go are parked; nothing else is learnt or forgotten. */
+static void remember_held(const struct planner *pl, const struct group *g)
+{
+	for (size_t i = 0; i < g->n_links; i++)
+		if (planner_goes_while_held(pl, g->links[i]))
+			remember(pl, g, g->links[i]->name,
+				 REMEMBERED_PARKED |
+					 (was_chosen(g, g->links[i]->name) ? REMEMBERED_CHOSEN
+									   : 0U));
+	for (size_t i = 0; i < g->n_names; i++) {
+		const struct link *l = link_of(g, g->names[i].link);
+		struct remembered m = g->names[i];
+
+		m.key = g->key;
+		if (!l || !planner_goes_while_held(pl, l))
+			put_name(&pl->p->names, &m);
+	}
 }
 
 static bool same_names(const struct remembered_names *a, const struct remembered_names *b)
 {
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (strcmp(a->items[i].key, b->items[i].key) != 0 ||
-		    strcmp(a->items[i].link, b->items[i].link) != 0 ||
-		    a->items[i].flags != b->items[i].flags ||
-		    !str_eq(a->items[i].file, b->items[i].file) ||
-		    !str_eq(a->items[i].file_for, b->items[i].file_for))
-			return false;
-	return true;
+	bool same = a->n == b->n;
+
+	for (size_t i = 0; same && i < a->n; i++) {
+		const struct remembered *x = &a->items[i], *y = &b->items[i];
+
+		same = strcmp(x->key, y->key) == 0 && strcmp(x->link, y->link) == 0 &&
+		       x->flags == y->flags && str_eq(x->file, y->file) &&
+		       str_eq(x->file_for, y->file_for);
+	}
+	return same;
 }
 
-/* Rule 17: the names of links that go are parked; nothing else is learnt or forgotten. */
-static int remember_held(struct planner *pl)
+static int make_names(struct planner *pl)
 {
-	for (size_t i = 0; i < pl->s->links.n; i++) {
-		const struct group *g = planner_find_group(pl, pl->entries[i].key);
-		const char *name = pl->s->links.items[i].name;
-		enum remembered_flags flags = REMEMBERED_PARKED;
-		int r;
+	struct plan *p = pl->p;
+	size_t most = pl->s->names.n + pl->s->links.n + pl->n_claims;
 
-		if (!g || !planner_goes_while_held(pl, i))
-			continue;
-		if (was_chosen(pl, g->key, name))
-			flags |= REMEMBERED_CHOSEN;
-		r = remember(pl, g, name, flags);
-		if (r < 0)
-			return r;
+	p->names = (struct remembered_names){.error = pl->s->names.error};
+	if (p->directory == PLAN_DIRECTORY_REFUSED || p->directory == PLAN_DIRECTORY_LEFT ||
+	    p->directory == PLAN_DIRECTORY_NO_PARENT) {
+		p->names.items = pl->s->names.items;
+		p->names.n = pl->s->names.n;
+		return 0;
 	}
-	for (size_t i = 0; i < pl->s->names.n; i++) {
-		const struct remembered *m = &pl->s->names.items[i];
-		const struct link *l = snapshot_find_link(pl->s, m->link);
-		size_t at = l ? (size_t)(l - pl->s->links.items) : 0;
-		int r;
-
-		if (l && str_eq(pl->entries[at].key, m->key) && planner_goes_while_held(pl, at))
-			continue;
-		r = remembered_names_add(&pl->p->names, m);
-		if (r < 0)
-			return r;
-	}
+	p->names.items = pool_room(&p->memory, most, sizeof(*p->names.items));
+	if (!p->names.items)
+		return -ENOMEM;
+	for (size_t i = 0; i < pl->n_groups; i++)
+		if (pl->s->held)
+			remember_held(pl, &pl->groups[i]);
+		else
+			remember_group(pl, &pl->groups[i]);
+	pool_keep(&p->memory, p->names.items, p->names.n, sizeof(*p->names.items));
+	p->names_changed = !pl->s->names.error && !same_names(&pl->s->names, &p->names);
 	return 0;
 }
 
-static int remember_all(struct planner *pl)
+int planner_names(struct planner *pl)
 {
-	bool untouched = pl->p->directory == PLAN_DIRECTORY_REFUSED ||
-			 pl->p->directory == PLAN_DIRECTORY_LEFT ||
-			 pl->p->directory == PLAN_DIRECTORY_NO_PARENT;
+	int r = 0;
 
-	for (size_t i = 0, g = 0; i < pl->s->names.n; i++) {
-		const struct remembered *m = &pl->s->names.items[i];
-		int c = -1, r;
-
-		/* Both lists are sorted: plugins that the snapshot says nothing of stay as they
-		 * are. */
-		while (g < pl->n_groups && (c = strcmp(pl->groups[g].key, m->key)) < 0)
-			g++;
-		if (g < pl->n_groups && c == 0 && !untouched)
-			continue;
-		r = remembered_names_add(&pl->p->names, m);
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < pl->n_groups && !untouched; i++) {
-		int r = remember_group(pl, &pl->groups[i]);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-int planner_remember(struct planner *pl)
-{
-	int r = pl->s->held ? remember_held(pl) : remember_all(pl);
-
-	pl->p->names.error = pl->s->names.error;
-	pl->p->names_changed = !pl->s->names.error && pl->p->directory != PLAN_DIRECTORY_LEFT &&
-			       !same_names(&pl->s->names, &pl->p->names);
-	return r;
+	for (size_t i = 0; r >= 0 && i < pl->n_groups; i++)
+		r = make_wishes(pl, &pl->groups[i]);
+	if (r >= 0)
+		r = settle_claims(pl);
+	for (size_t i = 0; r >= 0 && i < pl->n_groups; i++)
+		date_file(pl, &pl->groups[i]);
+	return r < 0 ? r : make_names(pl);
 }

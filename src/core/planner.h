@@ -1,31 +1,33 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A plan in the making; private to plan*.c. Everything is grouped by plugin key.
- * Owns: its index lists and the names it made; borrows from configuration and snapshot. */
+/* A plan in the making; private to plan*.c, of which each needs only those before it:
+ *   plan_table.c  whose a link is; candidates, links of ours and remembered names by plugin; which
+ *                 candidate wins
+ *   plan_names.c  which link names a plugin gets, and which are remembered
+ *   plan.c        what is done to each link, what is found and missed
+ * Owns: nothing. All of it lies in the plan's memory, or in the configuration and the snapshot. */
 
 #include "core/plan.h"
 
-/* What is known of snapshot.links.items[i]. */
-struct entry {
-	bool ours;
-	char *key;    /* the plugin that the text of a link of ours names, or NULL */
-	size_t group; /* the group that it will lead to, or SIZE_MAX */
-};
-
+/* A link name that a group is to have. */
 struct wish {
-	char *name; /* a link name that the group is to have */
-	bool has;   /* a link of that name leads to the group's plugin now */
-	bool lost;  /* another plugin, or something foreign, has that name */
+	const char *name;
+	const struct link *has;   /* the group's link of that name, or NULL */
+	const struct link *there; /* what has that name now, whosever it is, or NULL */
+	bool lost;                /* another plugin, or something foreign, has that name */
 	bool chosen;
 };
 
+/* All of one plugin. */
 struct group {
 	const char *key;
-	size_t first; /* its candidates: planner.order[first .. first + n) */
+	const struct candidate *const *files; /* the preferred first */
 	size_t n;
-	size_t first_link; /* its links of ours: planner.link_order[...] */
+	const struct link *const *links; /* of ours, by name */
 	size_t n_links;
+	const struct remembered *names;
+	size_t n_names;
 	const struct candidate *winner;
 	bool waiting; /* the winner is being written or could not be read: links stay, none is made
 		       */
@@ -35,64 +37,68 @@ struct group {
 	const char *file_for;
 };
 
+/* What is known of snapshot.links.items[i]. */
+struct entry {
+	const struct group *own; /* the plugin that its text names, or NULL */
+	const struct group *to;  /* the one that it will lead to, or NULL */
+};
+
+/* A wish for a name that the plugin has no link of. */
+struct claim {
+	struct wish *wish;
+	const struct group *group;
+	const struct group *owner; /* who gets the name */
+};
+
 struct planner {
 	const struct config *c;
 	const struct snapshot *s;
 	struct plan *p;
 	struct entry *entries;
-	size_t *order; /* candidates with a key, by key and preference */
-	size_t n_order;
-	size_t *link_order; /* links of ours with a key, by key and name */
-	size_t n_link_order;
 	struct group *groups; /* by key */
 	size_t n_groups;
+	struct claim *claims; /* by name */
+	size_t n_claims;
 };
-
-static inline const struct candidate *planner_candidate(const struct planner *pl, size_t i)
-{
-	return &pl->s->candidates[pl->order[i]];
-}
-
-static inline const struct link *planner_link(const struct planner *pl, size_t i)
-{
-	return &pl->s->links.items[pl->link_order[i]];
-}
 
 static inline struct verdict *planner_verdict(const struct planner *pl, const struct candidate *k)
 {
 	return &pl->p->verdicts[k - pl->s->candidates];
 }
 
+static inline struct entry *planner_entry(const struct planner *pl, const struct link *l)
+{
+	return &pl->entries[l - pl->s->links.items];
+}
+
 /* Rule 17: all that is done while a package manager is at work. Nobody can load these, and package
  * scripts that make links of the same names fail over them. */
-static inline bool planner_goes_while_held(const struct planner *pl, size_t link)
+static inline bool planner_goes_while_held(const struct planner *pl, const struct link *l)
 {
-	return pl->entries[link].ours && pl->s->links.items[link].dangling && !pl->p->not_known &&
+	return l->ours && l->dangling && !pl->p->not_known &&
 	       pl->p->directory == PLAN_DIRECTORY_FINE;
 }
 
+/* ---- plan_table.c ---- */
+
+/* Verdicts, entries, groups and their winners. 0 or -ENOMEM. */
+int planner_table(struct planner *pl) _must_check_;
+/* The group of a key, or NULL. */
+const struct group *planner_find_group(const struct planner *pl, const char *key);
 /* Something that passes by itself: it may be linked once it can be looked at (EDGES, rule 9). */
 bool planner_is_transient(const struct planner *pl, const struct candidate *k);
 /* The candidate of the group that the link leads to, or NULL. */
-const struct candidate *planner_leads_to(const struct planner *pl, const struct group *g,
-					 const struct link *l);
+const struct candidate *planner_leads_to(const struct group *g, const struct link *l);
 /* Whatever else is not known, what is known to be untrusted goes (rule 9). */
 bool planner_is_untrusted(const struct planner *pl, const struct group *g, const struct link *l);
+
+/* ---- plan_names.c ---- */
+
+/* Every group's wishes, who gets which name, and plan.names. 0 or -ENOMEM. */
+int planner_names(struct planner *pl) _must_check_;
 /* Will the wish be a link of the group when the plan was applied? */
 bool planner_has_after(const struct planner *pl, const struct group *g, const struct wish *w);
-/* The first remembered entry of a key; entries of one key are neighbours. */
-size_t planner_first_remembered(const struct planner *pl, const char *key);
-#define FOREACH_REMEMBERED(m, pl, k) \
-	for (const struct remembered *m = (pl)->s->names.items + planner_first_remembered(pl, k); \
-	     m < (pl)->s->names.items + (pl)->s->names.n && strcmp(m->key, k) == 0; m++)
-/* The group of a key, or NULL. */
-const struct group *planner_find_group(const struct planner *pl, const char *key);
+/* Has the group a wish that it did not lose? */
+bool planner_has_wish(const struct group *g);
 /* The remembered entry of a plugin's link name, or NULL. */
-const struct remembered *planner_remembered(const struct planner *pl, const char *key,
-					    const char *link);
-/* Fills every group's wishes and settles who gets which name. 0 or -ENOMEM. */
-int planner_name_groups(struct planner *pl) _must_check_;
-/* Turns wishes and entries into link actions, findings and missed plugins. 0 or -ENOMEM. */
-int planner_act(struct planner *pl) _must_check_;
-/* Makes plan.names from what the plan will do. 0 or -ENOMEM. */
-int planner_remember(struct planner *pl) _must_check_;
+const struct remembered *planner_remembered(const struct group *g, const char *link);

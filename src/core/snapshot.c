@@ -5,6 +5,15 @@
 
 #include <inttypes.h>
 
+DEFINE_TO_STRING(server_state, SERVER_STATE_MAX, [SERVER_ABSENT] = "absent",
+		 [SERVER_KNOWN] = "known", [SERVER_UNKNOWN] = "unknown");
+DEFINE_TO_STRING(version_source, VERSION_SOURCE_MAX, [VERSION_SOURCE_CONFIG] = "config",
+		 [VERSION_SOURCE_PROGRAM] = "program", [VERSION_SOURCE_DPKG] = "dpkg",
+		 [VERSION_SOURCE_RPM] = "rpm");
+DEFINE_TO_STRING(unit_state, UNIT_STATE_MAX, [UNIT_NO_MANAGER] = "no-manager",
+		 [UNIT_MISSING] = "missing", [UNIT_INACTIVE] = "inactive", [UNIT_ACTIVE] = "active",
+		 [UNIT_CHANGING] = "changing", [UNIT_UNKNOWN] = "unknown");
+
 void elf_facts_done(struct elf_facts *f)
 {
 	free(f->note_version);
@@ -87,6 +96,7 @@ void link_done(struct link *l)
 	free(l->name);
 	free(l->text);
 	free(l->target);
+	free(l->key);
 	free(l->resolved);
 	free(l->identity);
 	trust_facts_done(&l->trust);
@@ -106,13 +116,8 @@ void links_facts_done(struct links_facts *l)
 
 void remembered_names_done(struct remembered_names *r)
 {
-	for (size_t i = 0; i < r->n; i++) {
-		free(r->items[i].key);
-		free(r->items[i].link);
-		free(r->items[i].file);
-		free(r->items[i].file_for);
-	}
 	free(r->items);
+	free(r->text);
 	*r = (struct remembered_names){0};
 }
 
@@ -125,28 +130,13 @@ static int compare_remembered(const struct remembered *a, const struct remembere
 
 int remembered_names_add(struct remembered_names *r, const struct remembered *item)
 {
-	_cleanup_free_ char *key = strdup(item->key), *link = strdup(item->link);
-	_cleanup_free_ char *file = NULL, *file_for = NULL;
-	struct remembered *grown;
 	size_t at = r->n;
 
-	if (!key || !link || str_replace(&file, item->file) < 0 ||
-	    str_replace(&file_for, item->file_for) < 0)
+	if (GROW(r->items, r->n) < 0)
 		return -ENOMEM;
-	grown = reallocarray(r->items, r->n + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	r->items = grown;
-	while (at > 0 && compare_remembered(&grown[at - 1], item) > 0)
-		at--;
-	memmove(grown + at + 1, grown + at, (r->n - at) * sizeof(*grown));
-	grown[at] = (struct remembered){
-		.key = TAKE_PTR(key),
-		.link = TAKE_PTR(link),
-		.flags = item->flags,
-		.file = TAKE_PTR(file),
-		.file_for = TAKE_PTR(file_for),
-	};
+	for (; at > 0 && compare_remembered(&r->items[at - 1], item) > 0; at--)
+		r->items[at] = r->items[at - 1];
+	r->items[at] = *item;
 	r->n++;
 	return 0;
 }

@@ -138,6 +138,9 @@ enum version_source {
 	VERSION_SOURCE_MAX,
 };
 
+const char *server_state_to_string(enum server_state s);
+const char *version_source_to_string(enum version_source s);
+
 enum server_doubt {
 	SERVER_DOUBT_NONE,
 	SERVER_DOUBT_UNTRUSTED,  /* not asked: the program fails rule 12 */
@@ -210,6 +213,8 @@ struct link {
 	enum link_kind kind;
 	char *text;           /* symlink text as it is, else NULL */
 	char *target;         /* the text made absolute and normalised, else NULL */
+	bool ours;            /* plan_claim_link(): it leads below a store */
+	char *key;            /* ... and names this plugin, or none (NULL) */
 	uint64_t target_hash; /* sys/look: of target */
 	bool followed;        /* sys/look: what it leads to is no candidate, and was looked at */
 	bool stale;           /* sys/look: in doubt */
@@ -247,17 +252,19 @@ enum remembered_flags {
 };
 
 struct remembered {
-	char *key;
-	char *link;
+	const char *key;
+	const char *link;
 	enum remembered_flags flags;
-	char *file; /* identity of the linked file, if that says no version (rule 4); else NULL */
-	char *file_for; /* ... and the server's version when it was first linked */
+	const char *file;     /* identity of the linked file, if that says no version (rule 4); else
+			     NULL */
+	const char *file_for; /* ... and the server's version when it was first linked */
 };
 
 struct remembered_names {
-	struct remembered *items; /* sorted by key, then link */
+	struct remembered *items; /* sorted by key, then link; their texts are borrowed */
 	size_t n;
-	int error; /* errno: the record could not be read; nothing is overwritten then */
+	int error;  /* errno: the record could not be read; nothing is overwritten then */
+	char *text; /* the record, from which the items borrow */
 };
 
 /* ---- a unit of the server ---- */
@@ -272,6 +279,8 @@ enum unit_state {
 	UNIT_UNKNOWN,  /* the manager did not answer; error is set */
 	UNIT_STATE_MAX,
 };
+
+const char *unit_state_to_string(enum unit_state s);
 
 struct unit_facts {
 	char *name;   /* as the configuration has it */
@@ -296,6 +305,8 @@ struct unit_facts {
 };
 
 struct snapshot {
+	/* Another number whenever a look may have found another fact than the one before. */
+	uint64_t state;
 	/* A package manager is at work, and who looked waits for it (rule 17): the caller's word.
 	 */
 	bool held;
@@ -329,7 +340,7 @@ void snapshot_done(struct snapshot *s);
 int snapshot_share(struct snapshot *s, struct snapshot *ret) _must_check_ _nonnull_all_;
 bool snapshot_is_shared(const struct snapshot *s) _nonnull_all_;
 
-/* Adds a copy at its place. 0 or -ENOMEM. */
+/* Puts it to its place: quickly if that is the end. 0 or -ENOMEM. */
 int remembered_names_add(struct remembered_names *r, const struct remembered *item)
 	_must_check_ _nonnull_all_;
 

@@ -69,20 +69,31 @@ static const char *skip_identifiers(const char *p, const char *end, enum identif
 	}
 }
 
-bool version_is_valid_len(const char *text, size_t len)
+/* `dashes`: what may stand where SemVer has its first `-`. */
+static bool is_version(const char *text, size_t len, const char *dashes)
 {
 	const char *end = text + len, *p = skip_core(text, end);
 
-	if (p && p < end && *p == '-')
+	if (p && p < end && *p && strchr(dashes, *p))
 		p = skip_identifiers(p + 1, end, IDENTIFIERS_PRE_RELEASE);
 	if (p && p < end && *p == '+')
 		p = skip_identifiers(p + 1, end, IDENTIFIERS_BUILD);
 	return p == end;
 }
 
+bool version_is_valid_len(const char *text, size_t len)
+{
+	return is_version(text, len, "-");
+}
+
 bool version_is_valid(const char *text)
 {
 	return version_is_valid_len(text, strlen(text));
+}
+
+bool version_is_in_name(const char *text, size_t len)
+{
+	return is_version(text, len, "-~");
 }
 
 /* Numbers of any length: without leading zeros the longer one is the greater one. */
@@ -156,7 +167,7 @@ int version_compare(const char *a, const char *b)
 
 bool version_equal(const char *a, const char *b)
 {
-	return a && b && version_compare(a, b) == 0;
+	return a && b && (strcmp(a, b) == 0 || version_compare(a, b) == 0);
 }
 
 /* Copies the text, with `-` where it has its first `~`, if the result is a version. */
@@ -177,17 +188,6 @@ static int take_version(const char *text, size_t len, char **ret)
 		return -EINVAL;
 	*ret = TAKE_PTR(copy);
 	return 0;
-}
-
-int version_from_name(const char *text, size_t len, char **ret)
-{
-	const char *tilde = memchr(text, '~', len);
-
-	/* Only where SemVer has its first `-`: 1.0.0-rc~1 and 1.0.0+b~1 are no versions. */
-	if (tilde && (memchr(text, '-', (size_t)(tilde - text)) ||
-		      memchr(text, '+', (size_t)(tilde - text))))
-		return -EINVAL;
-	return take_version(text, len, ret);
 }
 
 int version_from_package(const char *text, char **ret)

@@ -22,10 +22,9 @@ int version_compare(const char *a, const char *b);
 /* Same precedence? False if either is NULL. */
 bool version_equal(const char *a, const char *b);
 
-/* A version inside a file or directory name: SemVer, or the same with `~` where SemVer has the
- * first
- * `-` (2.0.1~rc.1). Neither epoch nor revision. 0, -EINVAL, -ENOMEM. */
-int version_from_name(const char *text, size_t len, char **ret) _must_check_ _nonnull_all_;
+/* Is the text what a file or directory name has for a version: SemVer, or the same with `~` where
+ * SemVer has the first `-` (2.0.1~rc.1)? Neither epoch nor revision. */
+bool version_is_in_name(const char *text, size_t len) _nonnull_all_;
 /* What a package database says (deb-version(7), rpm-version(7)): epoch, revision and what stands
  * before "+really" (Debian's way back to an older version) are dropped, the first `~` stands for
  * `-`. 0, -EINVAL, -ENOMEM. */

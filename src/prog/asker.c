@@ -31,10 +31,10 @@ int asker_ask(const struct root *root, const struct pass *p, const char **ret_wo
 	char set[LOADED_FINGERPRINT_SIZE], none[] = "";
 	const struct request q = {.unit = none, .replaces = none, .set = set};
 	_cleanup_free_ char *text = NULL, *last = NULL;
-	int r = loaded_set_make(&p->seen, &text);
+	int r;
 
-	if (r < 0 || !root_is_host(root))
-		return r;
+	if (!root_is_host(root))
+		return 0;
 	if (!booted(root)) {
 		*ret_word = "no service manager to ask for a reload";
 		return 0;
@@ -45,6 +45,9 @@ int asker_ask(const struct root *root, const struct pass *p, const char **ret_wo
 	/* When that is over, it is to be asked about whatever it will be then. */
 	if (decide_refusal(&p->config, &p->seen, &p->plan) != DECIDE_WHY_NOTHING_OWED)
 		return last ? record_write_asked(root, NULL) : 0;
+	r = loaded_set_make(&p->seen, &text);
+	if (r < 0)
+		return r;
 	loaded_fingerprint(text, set);
 	if (str_eq(set, last))
 		return 0;

@@ -7,7 +7,8 @@
  * Knows: one pass, units, output. Must not know: how any of them works.
  * Owns: struct ctl owns its root, observer and connection. */
 
-#include "base/macro.h"
+#include "base/str.h"
+#include "core/wording.h"
 #include "prog/output.h"
 #include "prog/units.h"
 #include "sys/answer.h"
@@ -111,8 +112,8 @@ int ctl_say_remarks(const struct pass *p) _must_check_;
  * upstream's packages bring about, so that not each pass says it. */
 int ctl_say_trouble(const struct pass *p) _must_check_;
 int ctl_say_parent(const struct pass *p) _must_check_;
-/* The best known reason why a plugin (a key) has no link, in words. "" if there is none. */
-int ctl_missed_reason(const struct pass *p, const char *key, char **ret) _must_check_;
+/* The best known reason why a plugin (a key) has no link, in words. */
+void ctl_word_missed(struct buf *b, const struct pass *p, const char *key);
 /* Number of links that a pass would change. */
 size_t ctl_pending(const struct pass *p);
 /* The link that leads to a candidate, or will; `ret_now` tells which. NULL: none. */
@@ -160,3 +161,51 @@ int ctl_request(struct ctl *c, const struct request *q, char **ret_name) _must_c
  * or -errno. */
 int ctl_ask(struct ctl *c, const struct pass *p, const struct units *u, enum ctl_reload how,
 	    struct ctl_asked *ret) _must_check_;
+
+/* Until all verbs append to one document: a text of its own. */
+#define OWN_TEXT(name, word, parameters, ...) \
+	static inline int name parameters \
+	{ \
+		_cleanup_buf_ struct buf b = BUF_INIT; \
+		word(&b, __VA_ARGS__); \
+		return buf_take(&b, ret); \
+	} \
+	struct _semicolon_
+OWN_TEXT(wording_server, word_server,
+	 (const struct config *c, const struct server_facts *s, char **ret), c, s);
+OWN_TEXT(wording_remark, word_remark, (const struct config_remark *m, char **ret), m);
+OWN_TEXT(wording_finding, word_finding,
+	 (const struct config *c, const struct finding *f, char **ret), c, f);
+OWN_TEXT(wording_plan_trouble, word_trouble,
+	 (const struct config *c, const struct snapshot *s, const struct plan *p, char **ret), c, s,
+	 p);
+OWN_TEXT(ctl_missed_reason, ctl_word_missed, (const struct pass *p, const char *key, char **ret), p,
+	 key);
+OWN_TEXT(wording_decision, word_decision,
+	 (const struct decide_facts *f, const struct decision *d, char **ret), f, d);
+OWN_TEXT(wording_hook, word_hook, (const struct unit_facts *u, char **ret), u);
+OWN_TEXT(wording_lock, word_lock, (const struct lock_facts *l, char **ret), l);
+OWN_TEXT(wording_refusal, word_refusal,
+	 (const struct config *c, const struct snapshot *s, const struct plan *p,
+	  enum decide_why why, char **ret),
+	 c, s, p, why);
+OWN_TEXT(wording_change, word_change, (const struct change *ch, const char *links, char **ret), ch,
+	 links);
+OWN_TEXT(wording_directory_error, word_directory_error,
+	 (const struct outcome *o, const char *links, char **ret), o, links);
+OWN_TEXT(wording_verdict, word_verdict,
+	 (const struct config *c, const struct snapshot *s, const struct candidate *k,
+	  const struct verdict *v, char **ret),
+	 c, s, k, v);
+OWN_TEXT(wording_gate_values, word_gate,
+	 (const struct config *c, const struct snapshot *s, const struct candidate *k, enum gate g,
+	  char **ret),
+	 &((struct gate_case){.c = c, .server = &s->server, .k = k, .s = s}), g);
+OWN_TEXT(wording_gate_cure, word_cure,
+	 (const struct config *c, const struct snapshot *s, const struct candidate *k, enum gate g,
+	  char **ret),
+	 &((struct gate_case){.c = c, .server = &s->server, .k = k, .s = s}), g);
+OWN_TEXT(wording_verdict_cure, word_cure,
+	 (const struct config *c, const struct snapshot *s, const struct candidate *k,
+	  const struct verdict *v, char **ret),
+	 &((struct gate_case){.c = c, .server = &s->server, .k = k, .s = s, .v = v}), v->gate);

@@ -81,7 +81,8 @@ static int add_answer(const struct executor *x, const struct executor_look *l,
 			a.why = u->why;
 			a.until_usec = u->until_usec;
 		}
-		buf_printf(&b, "%s%s", any ? "; " : "", u->text ? u->text : "");
+		buf_add(&b, any ? "; " : "");
+		buf_add(&b, u->text);
 		any = true;
 	}
 	if (!any)

@@ -270,8 +270,11 @@ static int act(struct executor *x, struct executor_unit *u, struct executor_look
 	_cleanup_free_ char *why = NULL, *result = NULL;
 	bool reload = d->what == DECIDE_RELOAD;
 	struct start *s;
-	int r = wording_owed(unit, &d->owed, &why);
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	int r;
 
+	word_owed(&b, unit, &d->owed);
+	r = buf_take(&b, &why);
 	if (r >= 0)
 		r = set_word(u, ANSWER_ACTING, d, why);
 	if (r >= 0)
@@ -408,7 +411,7 @@ int executor_unit_step(struct executor *x, struct executor_unit *u, struct execu
 		       size_t i, uint64_t *ret_due)
 {
 	_cleanup_(decision_done) struct decision d = {0};
-	_cleanup_free_ char *text = NULL;
+	_cleanup_buf_ struct buf text = BUF_INIT;
 	struct decide_facts f = units_facts(&l->units, &l->pass, i);
 	enum answer_word word, was;
 	int r;
@@ -419,14 +422,14 @@ int executor_unit_step(struct executor *x, struct executor_unit *u, struct execu
 	if (r >= 0)
 		r = decide(&f, &d);
 	if (r >= 0)
-		r = wording_decision(&f, &d, &text);
-	if (r < 0)
-		return r;
+		word_decision(&text, &f, &d);
+	if (r < 0 || text.failed)
+		return r < 0 ? r : -ENOMEM;
 	if (f.unit->state == UNIT_UNKNOWN)
 		x->manager = unit_manager_close(x->manager);
 	was = u->word;
 	word = word_of(u, &d);
-	r = set_word(u, word, &d, text);
+	r = set_word(u, word, &d, buf_text(&text));
 	if (r < 0)
 		return r;
 	say(u, &d, was);

@@ -23,12 +23,13 @@ void holder_done(struct holder *h)
 
 static int say(const struct holder *h, enum hold_news news)
 {
-	_cleanup_free_ char *text = NULL;
-	int r = wording_hold(&h->lock, news, &text);
+	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	if (r < 0)
-		return r;
-	log_fields(news == HOLD_GIVES_UP ? LOG_WARNING : LOG_INFO, LOG_ID_HOLD, NULL, "%s", text);
+	word_hold(&b, &h->lock, news);
+	if (b.failed)
+		return -ENOMEM;
+	log_fields(news == HOLD_GIVES_UP ? LOG_WARNING : LOG_INFO, LOG_ID_HOLD, NULL, "%s",
+		   buf_text(&b));
 	return 0;
 }
 

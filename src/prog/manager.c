@@ -43,8 +43,10 @@ struct manager {
 	uint64_t rest_usec;   /* until then no event makes us look */
 	uint64_t mounts_usec; /* and none of the mount table before then */
 	struct surroundings around;
-	bool news;    /* what inotify told of matters */
-	char *reload; /* what is known of the reload, for the state line */
+	bool news;     /* what inotify told of matters */
+	size_t own;    /* events to come of links that we changed: looked at when it is quiet */
+	uint64_t idle; /* as pass_plan() has it */
+	char *reload;  /* what is known of the reload, for the state line */
 	int daemon_fd;
 	uint64_t failed_usec; /* how long what failed has to wait, 0: nothing did */
 	bool quiet_clock;     /* the limit was reported */
@@ -174,7 +176,7 @@ static void doubt_all(struct manager *m)
 	observer_doubt_all(m->observer);
 }
 
-/* Looks and plans; also asks the holder. */
+/* Looks; also asks the holder. */
 static int look(struct manager *m, struct pass *p)
 {
 	const struct config *c = &m->around.config;
@@ -182,6 +184,7 @@ static int look(struct manager *m, struct pass *p)
 
 	if (r > 0) {
 		observer_doubt_all(m->observer);
+		m->idle = 0;
 		restart_configure(&m->restart, c->settle_usec, c->settle_max_usec);
 	}
 	if (r >= 0)
@@ -196,25 +199,29 @@ static int look(struct manager *m, struct pass *p)
 /* Looks, and puts the links right. */
 static int one_pass(struct manager *m)
 {
-	_cleanup_close_ int lock = -EBADF;
+	uint64_t begun = clock_usec(CLOCK_MONOTONIC);
+	_cleanup_close_ int lock = pass_lock(m->root);
 	_cleanup_(lent_pass_done) struct pass p = {0};
-	uint64_t begun = clock_usec(CLOCK_MONOTONIC), ended;
+	bool idle;
 	int r;
 
-	lock = pass_lock(m->root);
 	if (lock < 0)
 		return lock;
 	r = look(m, &p);
 	if (r >= 0)
+		r = pass_plan(&p, &m->idle);
+	idle = r == 0;
+	if (r > 0)
 		r = pass_apply(m->root, &p);
+	m->own = p.seen.held || m->restart.failures > 0 ? 0 : outcome_count_events(&p.outcome);
 	lock = fd_close(lock);
-	ended = clock_usec(CLOCK_MONOTONIC);
-	m->rest_usec = ended + (ended - begun);
+	m->rest_usec = 2 * clock_usec(CLOCK_MONOTONIC) - begun;
 	if (r < 0)
 		return log_errno(LOG_ERR, r, "Cannot look at plugins and links");
+	r = mind_the_clock(m, &p);
+	if (r < 0 || idle)
+		return r;
 	r = report_pass(&m->report, &p);
-	if (r >= 0)
-		r = mind_the_clock(m, &p);
 	if (r >= 0)
 		r = tell(m, &p);
 	return r < 0 ? r : mind_the_sandbox(m, &p);
@@ -247,7 +254,6 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 	struct manager *m = userdata;
 	_cleanup_(lent_pass_done) struct pass p = {0};
 	const char *word = NULL;
-	bool due;
 	int r;
 
 	if (holder_ask(&m->holder, m->root, m->around.config.hold_max_usec) >= 0 &&
@@ -256,9 +262,10 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 	if (!restart_begin(&m->restart, now_usec(m)))
 		return schedule(m);
 	r = look(m, &p);
+	if (r >= 0)
+		r = plan_make(&p.config, &p.seen, &p.plan);
 	/* Something moved whose event we have not read yet, or the record of names fell behind. */
-	due = r >= 0 && (plan_changes(&p.plan) > 0 || p.plan.names_changed);
-	if (due) {
+	if (r >= 0 && (plan_changes(&p.plan) > 0 || p.plan.names_changed)) {
 		lent_pass_done(&p);
 		r = one_pass(m);
 	} else if (r >= 0) {
@@ -278,6 +285,7 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 static int on_news(void *userdata, unsigned subject, const char *dir, const char *name)
 {
 	struct manager *m = userdata;
+	bool own;
 	int r = 1;
 
 	if (subject == WATCH_CONFIG)
@@ -286,7 +294,9 @@ static int on_news(void *userdata, unsigned subject, const char *dir, const char
 		doubt_all(m); /* what a package manager did may be beyond all watches */
 	else
 		r = observer_doubt(m->observer, subject, dir, name);
-	m->news = m->news || r > 0;
+	own = m->own > 0 && r > 0 && name && (subject == WATCH_LINKS || subject == WATCH_NAMES);
+	m->own -= own && !name_is_temporary(name);
+	m->news = m->news || (r > 0 && !own);
 	return MIN(r, 0);
 }
 
@@ -299,6 +309,7 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 		return r;
 	m->news = false;
 	r = watch_read(m->watch, on_news, m);
+	m->own = 0;
 	if (r < 0)
 		log_errno(LOG_ERR, r, "Cannot read inotify events; looking at everything");
 	if (r != 0)

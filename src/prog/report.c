@@ -18,36 +18,35 @@ void report_done(struct report *r)
 
 static int log_change(const struct pass *p, const struct change *ch)
 {
-	_cleanup_free_ char *text = NULL, *name = str_escape(ch->name),
-			    *target = str_escape(ch->text);
+	_cleanup_buf_ struct buf text = BUF_INIT;
+	_cleanup_free_ char *name = str_escape(ch->name), *target = str_escape(ch->text);
 	_cleanup_free_ char *link_field = NULL, *target_field = NULL, *plugin_field = NULL;
 	_cleanup_free_ char *gate_field = NULL;
-	int r = wording_change(ch, p->config.links, &text);
 	int level = ch->result == CHANGE_DONE     ? LOG_NOTICE
 		    : ch->result == CHANGE_FAILED ? LOG_ERR
 						  : LOG_INFO;
 
-	if (r < 0)
-		return r;
-	if (!name || !target || asprintf(&link_field, "VSMTP_LINK=%s", name) < 0 ||
+	word_change(&text, ch, p->config.links);
+	if (text.failed || !name || !target || asprintf(&link_field, "VSMTP_LINK=%s", name) < 0 ||
 	    asprintf(&target_field, "VSMTP_TARGET=%s", target) < 0 ||
 	    asprintf(&plugin_field, "VSMTP_PLUGIN=%s", ch->key ? ch->key : "") < 0 ||
 	    asprintf(&gate_field, "VSMTP_GATE=%s", ch->why ? ch->why : "") < 0)
 		return -ENOMEM;
 	log_fields(level, LOG_ID_LINK_CHANGED,
 		   (const char *const[]){link_field, target_field, plugin_field, gate_field, NULL},
-		   "%s", text);
+		   "%s", buf_text(&text));
 	return 0;
 }
 
-/* Adds a line, with the level it is logged at in front. */
-static int add_line(char ***lines, int level, char *text)
+/* Adds what stands in the buffer as a line, with the level it is logged at in front, and empties it.
+ */
+static int add_line(char ***lines, int level, struct buf *b)
 {
-	_cleanup_free_ char *owned = text, *line = NULL;
+	_cleanup_free_ char *text = NULL, *line = NULL;
 
-	if (!*text)
-		return 0;
-	if (asprintf(&line, "%d%s", level, text) < 0)
+	if (b->len == 0)
+		return b->failed ? -ENOMEM : 0;
+	if (buf_take(b, &text) < 0 || asprintf(&line, "%d%s", level, text) < 0)
 		return -ENOMEM;
 	return strv_add(lines, line);
 }
@@ -56,24 +55,19 @@ static int add_verdict(char ***lines, const struct pass *p, size_t i)
 {
 	const struct candidate *k = &p->seen.candidates[i];
 	const struct verdict *v = &p->plan.verdicts[i];
-	_cleanup_free_ char *why = NULL, *path = str_escape(k->path);
-	char *text;
-	int r;
+	_cleanup_buf_ struct buf b = BUF_INIT;
 
 	if (v->gate == GATE_LINKED)
 		return 0;
-	r = wording_verdict(&p->config, &p->seen, k, v, &why);
-	if (r < 0 || !path)
-		return -ENOMEM;
-	if (asprintf(&text, "%s is not linked (%s): %s", path, gate_to_string(v->gate), why) < 0)
-		return -ENOMEM;
+	buf_printf(&b, "%s is not linked (%s): ", k->path, gate_to_string(v->gate));
+	word_verdict(&b, &p->config, &p->seen, k, v);
 	/* What is merely of another version, or less preferred, is nobody's mistake. */
 	return add_line(lines,
 			v->gate == GATE_VERSION_MISMATCH || v->gate == GATE_SHADOWED ||
 					v->gate == GATE_DISABLED || v->gate == GATE_BEING_WRITTEN
 				? LOG_INFO
 				: LOG_WARNING,
-			text);
+			&b);
 }
 
 /* A store full of files that are no plugins is one sentence too many after this many. */
@@ -81,8 +75,8 @@ static int add_verdict(char ***lines, const struct pass *p, size_t i)
 
 static int add_verdicts(char ***lines, const struct pass *p)
 {
+	_cleanup_buf_ struct buf b = BUF_INIT;
 	size_t n = 0, more = 0;
-	char *text;
 
 	for (size_t i = 0; i < p->plan.n_verdicts; i++) {
 		int r = n < VERDICTS_SAID_MAX ? add_verdict(lines, p, i) : 0;
@@ -92,36 +86,30 @@ static int add_verdicts(char ***lines, const struct pass *p)
 		more += n >= VERDICTS_SAID_MAX && p->plan.verdicts[i].gate != GATE_LINKED;
 		n += p->plan.verdicts[i].gate != GATE_LINKED;
 	}
-	if (more == 0)
-		return 0;
-	if (asprintf(&text, "%zu more files are not linked; see vsmtp-pluginctl list", more) < 0)
-		return -ENOMEM;
-	return add_line(lines, LOG_WARNING, text);
+	if (more > 0)
+		buf_printf(&b, "%zu more files are not linked; see vsmtp-pluginctl list", more);
+	return add_line(lines, LOG_WARNING, &b);
 }
 
 /* Every condition that holds now. */
 static int conditions(const struct pass *p, char ***ret)
 {
 	_cleanup_strv_ char **lines = NULL;
-	char *text = NULL;
-	int r = wording_server(&p->config, &p->seen.server, &text);
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	int r;
 
-	if (r >= 0)
-		r = add_line(&lines, p->seen.server.state == SERVER_UNKNOWN ? LOG_ERR : LOG_INFO,
-			     text);
+	word_server(&b, &p->config, &p->seen.server);
+	r = add_line(&lines, p->seen.server.state == SERVER_UNKNOWN ? LOG_ERR : LOG_INFO, &b);
 	for (size_t i = 0; r >= 0 && i < p->remarks.n; i++) {
-		r = wording_remark(&p->remarks.items[i], &text);
-		if (r >= 0)
-			r = add_line(&lines, LOG_WARNING, text);
+		word_remark(&b, &p->remarks.items[i]);
+		r = add_line(&lines, LOG_WARNING, &b);
 	}
+	word_trouble(&b, &p->config, &p->seen, &p->plan);
 	if (r >= 0)
-		r = wording_plan_trouble(&p->config, &p->seen, &p->plan, &text);
-	if (r >= 0)
-		r = add_line(&lines, LOG_ERR, text);
+		r = add_line(&lines, LOG_ERR, &b);
 	for (size_t i = 0; r >= 0 && i < p->plan.n_findings; i++) {
-		r = wording_finding(&p->config, &p->plan.findings[i], &text);
-		if (r >= 0)
-			r = add_line(&lines, LOG_WARNING, text);
+		word_finding(&b, &p->config, &p->plan.findings[i]);
+		r = add_line(&lines, LOG_WARNING, &b);
 	}
 	if (r >= 0)
 		r = add_verdicts(&lines, p);
@@ -160,12 +148,10 @@ int report_pass(struct report *r, const struct pass *p)
 		log_msg(LOG_NOTICE, "took %s over: it belongs to root now, mode 0755",
 			p->config.links);
 	if (p->outcome.directory_error) {
-		_cleanup_free_ char *text = NULL;
+		_cleanup_buf_ struct buf b = BUF_INIT;
 
-		k = wording_directory_error(&p->outcome, p->config.links, &text);
-		if (k < 0)
-			return k;
-		log_msg(LOG_ERR, "%s", text);
+		word_directory_error(&b, &p->outcome, p->config.links);
+		log_msg(LOG_ERR, "%s", buf_text(&b));
 	}
 	if (p->outcome.sync_error)
 		log_errno(LOG_ERR, p->outcome.sync_error, "Cannot write %s to disk",
@@ -198,29 +184,25 @@ static size_t count_linked(const struct pass *p)
 static int state_line(const struct pass *p, const struct report_state *state, char **ret)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_free_ char *trouble = NULL, *server = NULL, *held = NULL;
-	size_t linked = count_linked(p);
-	int r = wording_plan_trouble(&p->config, &p->seen, &p->plan, &trouble);
+	size_t linked = count_linked(p), before;
 
-	if (r >= 0)
-		r = wording_server(&p->config, &p->seen.server, &server);
-	if (r < 0)
-		return r;
 	if (state->held) {
-		r = wording_lock(state->held, &held);
-		if (r < 0)
-			return r;
-		buf_printf(&b, "waiting while %s; ", held);
+		buf_add(&b, "waiting while ");
+		word_lock(&b, state->held);
+		buf_add(&b, "; ");
 	}
-	if (*trouble)
-		buf_printf(&b, "%s; ", trouble);
+	before = b.len;
+	word_trouble(&b, &p->config, &p->seen, &p->plan);
+	if (b.len > before)
+		buf_add(&b, "; ");
 	if (strv_len(p->plan.missed) > 0) {
 		buf_add(&b, "no fitting build of ");
 		for (char **m = p->plan.missed; *m; m++)
 			buf_printf(&b, "%s%s", m == p->plan.missed ? "" : ", ", *m);
 		buf_add(&b, "; ");
 	}
-	buf_printf(&b, "%zu plugin%s linked for %s", linked, linked == 1 ? "" : "s", server);
+	buf_printf(&b, "%zu plugin%s linked for ", linked, linked == 1 ? "" : "s");
+	word_server(&b, &p->config, &p->seen.server);
 	if (state->reload)
 		buf_printf(&b, "; %s", state->reload);
 	if (state->watch_error)
@@ -237,8 +219,9 @@ int report_state(struct report *r, const struct root *root, const struct pass *p
 
 	if (k < 0)
 		return k;
-	buf_printf(&b, "pid=%d\nstate=%s\nwatching=%s\n", (int)getpid(), line,
-		   state->watch_error ? "clock" : "inotify");
+	buf_printf(&b, "pid=%d\nstate=", (int)getpid());
+	buf_add(&b, line);
+	buf_printf(&b, "\nwatching=%s\n", state->watch_error ? "clock" : "inotify");
 	if (state->held) {
 		buf_printf(&b, "held-lock=%s\nheld-pid=%d\nheld-command=", state->held->path,
 			   state->held->pid);

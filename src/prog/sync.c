@@ -31,7 +31,22 @@ int pass_observe(struct observer *o, struct pass *p)
 	int k = observe(o, &p->config, &p->seen);
 
 	p->seen.held = held;
-	return k < 0 ? k : plan_make(&p->config, &p->seen, &p->plan);
+	return k;
+}
+
+int pass_plan(struct pass *p, uint64_t *idle)
+{
+	int k;
+
+	if (*idle != 0 && *idle == p->seen.state && !p->seen.held)
+		return 0;
+	*idle = 0;
+	k = plan_make(&p->config, &p->seen, &p->plan);
+	if (k < 0)
+		return k;
+	if (!p->seen.held && plan_is_idle(&p->plan, &p->seen))
+		*idle = p->seen.state;
+	return 1;
 }
 
 int pass_look(const struct root *r, struct observer *o, struct pass *ret)
@@ -41,6 +56,8 @@ int pass_look(const struct root *r, struct observer *o, struct pass *ret)
 
 	if (k >= 0)
 		k = pass_observe(o, &p);
+	if (k >= 0)
+		k = plan_make(&p.config, &p.seen, &p.plan);
 	if (k < 0)
 		pass_done(&p);
 	else

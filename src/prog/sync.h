@@ -24,10 +24,13 @@ struct pass {
 
 void pass_done(struct pass *p);
 
-/* The two halves of pass_look(): p->config and p->remarks; then p->seen and p->plan. Between them
+/* What pass_look() does before plan_make(): p->config and p->remarks; then p->seen. Between them
  * who waits for package managers says so in p->seen.held. 0 or -errno; p is to be done. */
 int pass_configure(const struct root *r, struct pass *p) _must_check_ _nonnull_all_;
 int pass_observe(struct observer *o, struct pass *p) _must_check_ _nonnull_all_;
+/* Plans, unless *idle says that a plan of just these facts (and of this configuration) was to do
+ * nothing. 1, 0 if so; then p->plan is empty. -ENOMEM. */
+int pass_plan(struct pass *p, uint64_t *idle) _must_check_ _nonnull_all_;
 /* Reads the configuration, looks and plans; ret->seen.held goes in. Writes nothing, takes no lock.
  * 0 or -errno. */
 int pass_look(const struct root *r, struct observer *o, struct pass *ret)

@@ -72,12 +72,10 @@ int ctl_say_units(int r)
 int ctl_say_remarks(const struct pass *p)
 {
 	for (size_t i = 0; i < p->remarks.n; i++) {
-		_cleanup_free_ char *text = NULL;
-		int r = wording_remark(&p->remarks.items[i], &text);
+		_cleanup_buf_ struct buf b = BUF_INIT;
 
-		if (r < 0)
-			return r;
-		log_msg(LOG_WARNING, "%s", text);
+		word_remark(&b, &p->remarks.items[i]);
+		log_msg(LOG_WARNING, "%s", buf_text(&b));
 	}
 	return 0;
 }
@@ -99,59 +97,44 @@ static const struct candidate *find_best(const struct pass *p, const char *key, 
 	return best;
 }
 
-int ctl_missed_reason(const struct pass *p, const char *key, char **ret)
+void ctl_word_missed(struct buf *b, const struct pass *p, const char *key)
 {
-	_cleanup_free_ char *text = NULL;
 	size_t at = 0;
 	const struct candidate *best = find_best(p, key, &at);
 	const struct verdict *v = best ? &p->plan.verdicts[at] : NULL;
-	int r;
 
 	if (!v) {
-		text = strdup("no file of it is in any store");
+		buf_add(b, "no file of it is in any store");
 	} else if (v->gate == GATE_LINKED) {
-		text = strdup("its link cannot be made");
+		buf_add(b, "its link cannot be made");
 	} else {
-		_cleanup_free_ char *words = NULL;
-
-		r = wording_verdict(&p->config, &p->seen, best, v, &words);
-		if (r < 0)
-			return r;
-		if (asprintf(&text, "%s (%s)", words, gate_to_string(v->gate)) < 0)
-			text = NULL;
+		word_verdict(b, &p->config, &p->seen, best, v);
+		buf_printf(b, " (%s)", gate_to_string(v->gate));
 	}
-	if (!text)
-		return -ENOMEM;
-	*ret = TAKE_PTR(text);
-	return 0;
 }
 
 static int say_finding(const struct pass *p, const struct finding *f)
 {
-	_cleanup_free_ char *text = NULL;
-	int r = wording_finding(&p->config, f, &text);
+	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	if (r >= 0)
-		log_msg(f->code == FINDING_UNTRUSTED_ENTRY ? LOG_ERR : LOG_WARNING, "%s", text);
-	return r;
+	word_finding(&b, &p->config, f);
+	log_msg(f->code == FINDING_UNTRUSTED_ENTRY ? LOG_ERR : LOG_WARNING, "%s", buf_text(&b));
+	return b.failed ? -ENOMEM : 0;
 }
 
 int ctl_say_trouble(const struct pass *p)
 {
-	_cleanup_free_ char *trouble = NULL;
-	int r = wording_plan_trouble(&p->config, &p->seen, &p->plan, &trouble);
+	_cleanup_buf_ struct buf trouble = BUF_INIT;
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	if (*trouble)
-		log_msg(LOG_ERR, "%s", trouble);
+	word_trouble(&trouble, &p->config, &p->seen, &p->plan);
+	if (trouble.len > 0)
+		log_msg(LOG_ERR, "%s", buf_text(&trouble));
 	for (char **m = p->plan.missed; m && *m; m++) {
-		_cleanup_free_ char *why = NULL;
+		_cleanup_buf_ struct buf b = BUF_INIT;
 
-		r = ctl_missed_reason(p, *m, &why);
-		if (r < 0)
-			return r;
-		log_msg(LOG_ERR, "plugin %s has no link: %s", *m, why);
+		ctl_word_missed(&b, p, *m);
+		log_msg(LOG_ERR, "plugin %s has no link: %s", *m, buf_text(&b));
 	}
 	for (size_t i = 0; r >= 0 && i < p->plan.n_findings; i++)
 		if (p->plan.findings[i].code != FINDING_UNTRUSTED_PARENT)
@@ -224,8 +207,10 @@ int ctl_last_reload(struct ctl *c, char **ret)
 	for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
 		_cleanup_free_ char *value = ctl_text_value(text, parts[i].key);
 
-		if (value && *value)
-			buf_printf(&b, "%s%s", b.len > 0 ? parts[i].before : "", value);
+		if (!value || !*value)
+			continue;
+		buf_add(&b, b.len > 0 ? parts[i].before : "");
+		buf_add(&b, value);
 	}
 	return buf_take(&b, ret);
 }

@@ -33,7 +33,8 @@ static int reason(const struct pass *p, const struct plan_link *l, char **ret)
 
 		if (r < 0)
 			return r;
-		buf_printf(&b, "%s: %s", gate_to_string(l->reason->gate), words);
+		buf_printf(&b, "%s: ", gate_to_string(l->reason->gate));
+		buf_add(&b, words);
 	}
 	if (l->action == LINK_REPLACE) {
 		buf_add(&b, "leads to ");

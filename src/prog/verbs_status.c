@@ -177,7 +177,8 @@ static int headline(struct status *s, enum colour *ret_colour, char **ret)
 		return r;
 	*ret_colour = COLOUR_BAD;
 	if (s->nobody)
-		buf_printf(&b, "NOBODY ANSWERS: %s", s->nobody);
+		buf_add(&b, "NOBODY ANSWERS: ");
+	buf_add(&b, s->nobody);
 	for (size_t i = 0; i < p->plan.n_findings; i++) {
 		_cleanup_free_ char *text = NULL;
 
@@ -186,7 +187,8 @@ static int headline(struct status *s, enum colour *ret_colour, char **ret)
 		r = wording_finding(&p->config, &p->plan.findings[i], &text);
 		if (r < 0)
 			return r;
-		buf_printf(&b, "%s%s", b.len > 0 ? "; " : "NOT SAFE: ", text);
+		buf_add(&b, b.len > 0 ? "; " : "NOT SAFE: ");
+		buf_add(&b, text);
 	}
 	for (char **m = p->plan.missed; m && *m; m++) {
 		_cleanup_free_ char *why = NULL;
@@ -194,10 +196,12 @@ static int headline(struct status *s, enum colour *ret_colour, char **ret)
 		r = ctl_missed_reason(p, *m, &why);
 		if (r < 0)
 			return r;
-		buf_printf(&b, "%sPLUGIN %s HAS NO LINK: %s", b.len > 0 ? "; " : "", *m, why);
+		buf_printf(&b, "%sPLUGIN %s HAS NO LINK: ", b.len > 0 ? "; " : "", *m);
+		buf_add(&b, why);
 	}
 	if (*trouble)
-		buf_printf(&b, "%s%s", b.len > 0 ? "; " : "NOT KNOWN OR REFUSED: ", trouble);
+		buf_add(&b, b.len > 0 ? "; " : "NOT KNOWN OR REFUSED: ");
+	buf_add(&b, trouble);
 	if (b.len > 0)
 		return buf_take(&b, ret);
 	*ret_colour = COLOUR_WARN;
@@ -262,7 +266,8 @@ static int unit_words(const struct status *s, size_t i, char **ret)
 		buf_escape(&b, u->sub_state);
 		add_time(&b, u->start_usec);
 	}
-	buf_printf(&b, ": %s", next);
+	buf_add(&b, ": ");
+	buf_add(&b, next);
 	return buf_take(&b, ret);
 }
 
@@ -294,10 +299,10 @@ static int print_daemon(struct ctl *c, const struct status *s)
 	_cleanup_free_ char *text = NULL;
 
 	if (s->daemon > 0)
-		buf_printf(&b, "runs (pid %d)%s%s", s->daemon, s->daemon_text ? ": " : "",
-			   s->daemon_text ? s->daemon_text : "");
+		buf_printf(&b, "runs (pid %d)%s", s->daemon, s->daemon_text ? ": " : "");
 	else
 		buf_add(&b, "does not run");
+	buf_add(&b, s->daemon > 0 ? s->daemon_text : NULL);
 	if (buf_take(&b, &text) < 0)
 		return -ENOMEM;
 	output_field(&c->output, "Daemon", text);

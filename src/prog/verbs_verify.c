@@ -67,37 +67,20 @@ static int find_machine(const char *name, struct server_facts *s)
 	return CTL_USAGE;
 }
 
-/* The machine of this program. */
-static int own_machine(struct server_facts *s)
-{
-	_cleanup_close_ int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	struct elf_facts own = {0};
-	int r = fd < 0 ? -errno : elf_read(fd, &own);
-
-	if (r < 0)
-		return log_errno(LOG_ERR, r, "Cannot tell which machine this is");
-	s->class = own.class;
-	s->data = own.data;
-	s->machine = own.machine;
-	elf_facts_done(&own);
-	return CTL_DONE;
-}
-
 /* CTL_DONE, CTL_USAGE or -errno. */
 static int judge_make(struct ctl *c, struct judge *j)
 {
 	struct server_facts *s = &j->seen.server;
-	int r = elf_start();
+	int r = config_init(&j->config);
 
-	if (r >= 0)
-		r = config_init(&j->config);
 	if (r >= 0)
 		r = config_finish(&j->config);
 	if (r < 0)
 		return r;
 	*s = (struct server_facts){.state = SERVER_KNOWN, .source = VERSION_SOURCE_CONFIG};
 	j->wanted = c->version;
-	return c->machine ? find_machine(c->machine, s) : own_machine(s);
+	server_own_machine(s);
+	return c->machine ? find_machine(c->machine, s) : CTL_DONE;
 }
 
 /* The last two components of a path, the directory only if it is a version's. */

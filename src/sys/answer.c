@@ -94,7 +94,8 @@ int answer_write(const struct root *r, const struct answer *a)
 	for (size_t i = 0; i < a->n; i++) {
 		const struct answered *at = &a->items[i];
 
-		buf_printf(&b, "%s\t%s\t%s\t%" PRIu64 "\t", at->name, words[at->word],
+		buf_add(&b, at->name);
+		buf_printf(&b, "\t%s\t%s\t%" PRIu64 "\t", words[at->word],
 			   decide_why_to_string(at->why), at->until_usec);
 		buf_escape(&b, at->text);
 		buf_add(&b, "\n");

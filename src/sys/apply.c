@@ -2,7 +2,6 @@
 #include "sys/apply.h"
 
 #include "base/str.h"
-#include "core/wording.h"
 #include "sys/state.h"
 
 #include <fcntl.h>
@@ -142,8 +141,9 @@ static int remove_link(const struct applier *a, const struct plan_link *p)
 
 static int add_change(struct applier *a, const struct plan_link *p, int result)
 {
-	struct change *grown = reallocarray(a->out.changes, a->out.n_changes + 1, sizeof(*grown));
-	struct change made = {
+	if (GROW(a->out.changes, a->out.n_changes) < 0)
+		return -ENOMEM;
+	a->out.changes[a->out.n_changes++] = (struct change){
 		.action = p->action,
 		.result = result >= 0                              ? CHANGE_DONE
 			  : result == -ESTALE || result == -EEXIST ? CHANGE_MOVED
@@ -151,23 +151,13 @@ static int add_change(struct applier *a, const struct plan_link *p, int result)
 		.error = result < 0 ? -result : 0,
 		.restored = p->restored,
 		.renamed = p->renamed,
+		.name = p->name,
+		.key = p->key,
+		.text = p->text,
+		.was = p->seen ? p->seen->text : NULL,
+		.why = p->reason ? gate_to_string(p->reason->gate) : NULL,
 	};
-	int r;
-
-	if (!grown)
-		return -ENOMEM;
-	a->out.changes = grown;
-	r = str_replace(&made.name, p->name);
-	if (r >= 0)
-		r = str_replace(&made.key, p->key);
-	if (r >= 0)
-		r = str_replace(&made.text, p->text);
-	if (r >= 0)
-		r = str_replace(&made.was, p->seen ? p->seen->text : NULL);
-	if (r >= 0 && p->reason)
-		r = str_replace(&made.why, gate_to_string(p->reason->gate));
-	grown[a->out.n_changes++] = made;
-	return r;
+	return 0;
 }
 
 static int apply_link(struct applier *a, const struct plan_link *p)
@@ -175,7 +165,7 @@ static int apply_link(struct applier *a, const struct plan_link *p)
 	int r = 0;
 
 	/* Not the planner's word alone: what is not below a store is nobody's to touch. */
-	if (p->seen && p->action != LINK_CREATE && !plan_link_is_ours(a->c, p->seen, NULL))
+	if (p->seen && p->action != LINK_CREATE && !plan_link_is_ours(a->c, p->seen))
 		return 0;
 	if (p->action == LINK_CREATE)
 		r = make_link(a, p);
@@ -322,6 +312,7 @@ static void write_names(struct applier *a, const struct plan *p)
 	int r = p->names_changed ? state_write_names(a->root, &p->names, FS_WRITE_DURABLE) : 0;
 
 	a->out.names_error = r < 0 ? -r : 0;
+	a->out.names_written = p->names_changed && r >= 0;
 }
 
 static bool takes_away(const struct plan *p)
@@ -339,9 +330,7 @@ int apply(const struct root *r, const struct config *c, const struct snapshot *s
 	bool names_first = takes_away(p);
 	int k = 0;
 
-	if (p->directory == PLAN_DIRECTORY_LEFT ||
-	    (plan_changes(p) == 0 && !p->names_changed && strv_len(s->links.leftovers) == 0 &&
-	     !s->links.services_missing)) {
+	if (p->directory == PLAN_DIRECTORY_LEFT || plan_is_idle(p, s)) {
 		*ret = a.out;
 		return 0;
 	}
@@ -374,8 +363,7 @@ int apply_clean(const struct root *r, const struct config *c, const struct snaps
 	if (!links)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->links.n; i++) {
-		k = plan_link_is_ours(c, &s->links.items[i], NULL);
-		if (k > 0)
+		if (plan_link_is_ours(c, &s->links.items[i]))
 			links[p.n_links++] = (struct plan_link){
 				.action = LINK_REMOVE,
 				.name = s->links.items[i].name,

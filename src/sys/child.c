@@ -86,8 +86,8 @@ static int fill_attributes(posix_spawnattr_t *attributes)
 }
 
 /* 0, -errno, or what posix_spawn(3) said in *ret_not_run. */
-static int child_spawn(struct child *c, char *const *argv, char *const *envp, int out_fd,
-		       int *ret_not_run)
+static int child_spawn(struct child *c, const char *const *argv, const char *const *envp,
+		       int out_fd, int *ret_not_run)
 {
 	_cleanup_(posix_spawn_file_actions_destroy) posix_spawn_file_actions_t actions;
 	_cleanup_(posix_spawnattr_destroy) posix_spawnattr_t attributes;
@@ -100,7 +100,9 @@ static int child_spawn(struct child *c, char *const *argv, char *const *envp, in
 		r = fill_attributes(&attributes);
 	if (r < 0)
 		return r;
-	*ret_not_run = posix_spawn(&c->pid, argv[0], &actions, &attributes, argv, envp);
+	/* It changes neither: the prototype is older than const. */
+	*ret_not_run = posix_spawn(&c->pid, argv[0], &actions, &attributes,
+				   (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp);
 	if (*ret_not_run != 0)
 		c->pid = 0;
 	return 0;
@@ -143,8 +145,7 @@ static int child_follow(struct child *c, struct buf *text, size_t max, uint64_t 
 
 		if (gone >= timeout_usec)
 			return -ETIMEDOUT;
-		left.tv_sec = (time_t)MIN((timeout_usec - gone) / USEC_PER_SEC, 86400ULL);
-		left.tv_nsec = (long)((timeout_usec - gone) % USEC_PER_SEC * NSEC_PER_USEC);
+		left = clock_timespec(timeout_usec - gone);
 		r = ppoll(fds, ELEMENTSOF(fds), &left, NULL);
 		if (r < 0 && errno != EINTR)
 			return -errno;
@@ -177,7 +178,8 @@ static int child_end(struct child *c, int followed, struct child_answer *a)
 	return 0;
 }
 
-static int child_start(struct child *c, char *const *argv, char *const *envp, int *ret_not_run)
+static int child_start(struct child *c, const char *const *argv, const char *const *envp,
+		       int *ret_not_run)
 {
 	_cleanup_close_ int write_fd = -EBADF;
 	int fds[2], r;
@@ -195,7 +197,7 @@ static int child_start(struct child *c, char *const *argv, char *const *envp, in
 	return c->pid_fd < 0 ? -errno : 0;
 }
 
-int child_ask(char *const *argv, char *const *envp, size_t max, uint64_t timeout_usec,
+int child_ask(const char *const *argv, const char *const *envp, size_t max, uint64_t timeout_usec,
 	      struct child_answer *ret)
 {
 	_cleanup_(child_done) struct child c = {.pid_fd = -EBADF, .out_fd = -EBADF};

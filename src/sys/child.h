@@ -29,5 +29,5 @@ void child_answer_done(struct child_answer *a);
 
 /* argv[0] is the path. envp may be an empty list. 0 or -errno (ENOMEM, EMFILE: we could not ask).
  */
-int child_ask(char *const *argv, char *const *envp, size_t max, uint64_t timeout_usec,
+int child_ask(const char *const *argv, const char *const *envp, size_t max, uint64_t timeout_usec,
 	      struct child_answer *ret) _must_check_ _nonnull_all_;

@@ -3,337 +3,251 @@
 
 #include "base/str.h"
 #include "sys/elf_bytes.h"
-#include <string.h>
 
 #define ENTRY_MODULE "module_entrypoint"
 #define ENTRY_TRANSPORT "deserialize_transport"
 
-#define TEXT_MAX 4096U
 #define NEEDED_MAX 1024U
 #define SECTIONS_MAX 4096U
 
-#define _cleanup_elf_facts_ _cleanup_(elf_facts_done)
-
-/* What PT_DYNAMIC says, as the loader sees it: of a tag given twice the last one counts. */
-struct dynamic {
-	bool there;
-	struct elf_tables tables;
-	uint64_t flags_1;
-	uint64_t *needed; /* places in the string table */
-	size_t n_needed;
-	uint64_t search; /* likewise, if the file has a search path */
-	int64_t search_tag;
+/* What is taken from PT_DYNAMIC: where its tables are, and what else. */
+enum {
+	DYN_STRINGS_SIZE = ELF_TABLE_MAX,
+	DYN_FLAGS_1,
+	DYN_RPATH,
+	DYN_RUNPATH,
+	DYN_MAX,
 };
 
-static void dynamic_done(struct dynamic *d)
+static const uint64_t tags[DYN_MAX] = {
+	[ELF_STRINGS] = DT_STRTAB,  [ELF_SYMBOLS] = DT_SYMTAB,  [ELF_GNU_HASH] = DT_GNU_HASH,
+	[ELF_HASH] = DT_HASH,       [ELF_VERSIONS] = DT_VERSYM, [DYN_STRINGS_SIZE] = DT_STRSZ,
+	[DYN_FLAGS_1] = DT_FLAGS_1, [DYN_RPATH] = DT_RPATH,     [DYN_RUNPATH] = DT_RUNPATH,
+};
+
+struct dynamic {
+	bool found;
+	struct elf_place place; /* of all that stands before DT_NULL */
+	bool there[DYN_MAX];
+	uint64_t value[DYN_MAX];
+	size_t n_needed;
+	struct elf_place tables[ELF_TABLE_MAX];
+};
+
+static uint64_t phdr_at(const struct elf_bytes *b, uint64_t i)
 {
-	free(d->needed);
+	return b->phdrs + i * ELF_SIZE(b, Phdr);
 }
 
-int elf_start(void)
+/* What the file says it is for is told even if nothing else of it can be. Is it an ELF file? */
+static bool read_header(struct elf_bytes *b, struct elf_facts *f)
 {
-	return elf_version(EV_CURRENT) == EV_NONE ? -EINVAL : 0;
+	f->class = b->is_64 ? ELFCLASS64 : ELFCLASS32;
+	f->data = b->is_big ? ELFDATA2MSB : ELFDATA2LSB;
+	f->machine = (uint16_t)ELF_FIELD(b, 0, Ehdr, e_machine);
+	if (!elf_bytes_fits(b, 0, ELF_SIZE(b, Ehdr)))
+		elf_bytes_fail(b, ELF_BAD);
+	return b->failed || ELF_FIELD(b, 0, Ehdr, e_version) == EV_CURRENT;
 }
 
-static bool phdrs_odd(const struct elf_bytes *b)
+static bool load_is_odd(struct elf_bytes *b, uint64_t at)
 {
-	size_t right = elf_bytes_is_64(b) ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+	uint64_t vaddr = ELF_FIELD(b, at, Phdr, p_vaddr),
+		 in_memory = ELF_FIELD(b, at, Phdr, p_memsz),
+		 align = ELF_FIELD(b, at, Phdr, p_align);
 
-	return b->ehdr.e_phnum > 0 && (b->ehdr.e_phnum == PN_XNUM || b->ehdr.e_phentsize != right);
+	return in_memory < ELF_FIELD(b, at, Phdr, p_filesz) || vaddr + in_memory < vaddr ||
+	       (align & (align - 1)) != 0 ||
+	       (align > 1 && ((vaddr - ELF_FIELD(b, at, Phdr, p_offset)) & (align - 1)) != 0);
 }
 
-/* The whole table must be there before any of it is believed. */
-static int check_phdrs(struct elf_bytes *b)
+/* The whole table must be there before any of it is believed. Goes through all segments, so that
+ * `needs` becomes the length of the whole file. */
+static void check_segments(struct elf_bytes *b)
 {
-	if (phdrs_odd(b))
-		return ELF_BAD;
-	return elf_bytes_check(b, b->ehdr.e_phoff, (uint64_t)b->ehdr.e_phnum * b->ehdr.e_phentsize);
-}
+	uint64_t at = ELF_FIELD(b, 0, Ehdr, e_phoff), n = ELF_FIELD(b, 0, Ehdr, e_phnum),
+		 size = ELF_FIELD(b, 0, Ehdr, e_phentsize);
+	bool bad = n > 0 && (n == PN_XNUM || size != ELF_SIZE(b, Phdr));
 
-/* Does the loader (or do we) need what this segment has in the file? */
-static bool segment_is_used(const GElf_Phdr *p)
-{
-	return p->p_type == PT_LOAD || p->p_type == PT_DYNAMIC || p->p_type == PT_NOTE ||
-	       p->p_type == PT_INTERP;
-}
-
-static bool load_is_odd(const GElf_Phdr *p)
-{
-	return p->p_memsz < p->p_filesz || p->p_vaddr + p->p_memsz < p->p_vaddr ||
-	       (p->p_align & (p->p_align - 1)) != 0 ||
-	       (p->p_align > 1 && ((p->p_vaddr - p->p_offset) & (p->p_align - 1)) != 0);
-}
-
-/* Goes through all segments, so that `needs` becomes the length of the whole file. */
-static int read_loads(struct elf_bytes *b)
-{
-	int bad = check_phdrs(b);
-
-	if (bad != 0 || b->ehdr.e_phnum == 0)
-		return bad;
-	b->loads = calloc(b->ehdr.e_phnum, sizeof(*b->loads));
-	if (!b->loads)
-		return -ENOMEM;
-	for (size_t i = 0; i < b->ehdr.e_phnum; i++) {
-		GElf_Phdr p;
-		int r = elf_bytes_phdr(b, i, &p);
-
-		if (r != 0)
-			return r;
-		if (segment_is_used(&p) && elf_bytes_check(b, p.p_offset, p.p_filesz) != 0)
-			bad = ELF_BAD;
-		if (p.p_type != PT_LOAD)
-			continue;
-		if (load_is_odd(&p))
-			bad = ELF_BAD;
-		b->loads[b->n_loads++] = (struct elf_load){
-			.vaddr = p.p_vaddr, .offset = p.p_offset, .size = p.p_filesz};
+	if (bad || !elf_bytes_fits(b, at, n * size)) {
+		elf_bytes_fail(b, ELF_BAD);
+		return;
 	}
-	return bad;
-}
+	b->phdrs = at;
+	b->n_phdrs = n;
+	for (uint64_t i = 0; i < n && !b->failed; i++) {
+		uint64_t type;
 
-static int dynamic_add_needed(struct dynamic *d, uint64_t at)
-{
-	uint64_t *grown;
-
-	if (d->n_needed >= NEEDED_MAX)
-		return ELF_BAD;
-	grown = reallocarray(d->needed, d->n_needed + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	d->needed = grown;
-	d->needed[d->n_needed++] = at;
-	return 0;
-}
-
-static int dynamic_take(struct elf_bytes *b, struct dynamic *d, const GElf_Dyn *dyn,
-			struct elf_facts *f)
-{
-	uint64_t value = dyn->d_un.d_val, unused;
-
-	/* NOLINTNEXTLINE(bugprone-branch-clone) */
-	switch (dyn->d_tag) {
-	case DT_NEEDED:
-		return dynamic_add_needed(d, value);
-	case DT_RPATH:
-	case DT_RUNPATH:
-		/* A run path makes the loader ignore the other one. */
-		if (d->search_tag != DT_RUNPATH) {
-			d->search = value;
-			d->search_tag = dyn->d_tag;
-		}
-		f->searches = true;
-		return 0;
-	case DT_FLAGS_1:
-		d->flags_1 = value;
-		return 0;
-	case DT_STRSZ:
-		d->tables.has_strings_size = true;
-		d->tables.strings_size = value;
-		return 0;
-	case DT_STRTAB:
-		d->tables.has_strings = true;
-		return elf_bytes_find(b, value, &d->tables.strings, &unused);
-	case DT_SYMTAB:
-		d->tables.has_symbols = true;
-		return elf_bytes_find(b, value, &d->tables.symbols, &d->tables.symbols_room);
-	case DT_GNU_HASH:
-		d->tables.has_gnu_hash = true;
-		return elf_bytes_find(b, value, &d->tables.gnu_hash, &d->tables.gnu_hash_room);
-	case DT_VERSYM:
-		d->tables.has_versions = true;
-		return elf_bytes_find(b, value, &d->tables.versions, &d->tables.versions_room);
-	case DT_HASH:
-		d->tables.has_hash = true;
-		return elf_bytes_find(b, value, &d->tables.hash, &d->tables.hash_room);
-	default:
-		return 0;
+		at = phdr_at(b, i);
+		type = ELF_FIELD(b, at, Phdr, p_type);
+		/* Does the loader, or do we, need what this segment has in the file? */
+		if ((type == PT_LOAD || type == PT_DYNAMIC || type == PT_NOTE ||
+		     type == PT_INTERP) &&
+		    !elf_bytes_fits(b, ELF_FIELD(b, at, Phdr, p_offset),
+				    ELF_FIELD(b, at, Phdr, p_filesz)))
+			bad = true;
+		if (type == PT_LOAD && load_is_odd(b, at))
+			bad = true;
 	}
+	if (bad)
+		elf_bytes_fail(b, ELF_BAD);
+}
+
+/* Where in the file the loader would find an address, and what follows there in the segment. */
+static struct elf_place find(struct elf_bytes *b, uint64_t vaddr)
+{
+	for (uint64_t i = 0; i < b->n_phdrs && !b->failed; i++) {
+		uint64_t at = phdr_at(b, i), in = vaddr - ELF_FIELD(b, at, Phdr, p_vaddr),
+			 size = ELF_FIELD(b, at, Phdr, p_filesz);
+
+		if (ELF_FIELD(b, at, Phdr, p_type) == PT_LOAD && in < size)
+			return (struct elf_place){ELF_FIELD(b, at, Phdr, p_offset) + in, size - in};
+	}
+	elf_bytes_fail(b, ELF_BAD);
+	return (struct elf_place){0};
 }
 
 /* The string table is checked whole: every name in it is then inside the file. */
-static int dynamic_check_strings(struct elf_bytes *b, struct dynamic *d)
+static void find_tables(struct elf_bytes *b, struct dynamic *d)
 {
-	if (!d->tables.has_strings || !d->tables.has_strings_size)
-		return d->n_needed > 0 || d->search_tag != 0 || d->tables.has_symbols ? ELF_BAD : 0;
-	return elf_bytes_check(b, d->tables.strings, d->tables.strings_size);
+	struct elf_place *strings = &d->tables[ELF_STRINGS];
+
+	for (size_t i = 0; i < ELF_TABLE_MAX; i++)
+		if (d->there[i])
+			d->tables[i] = find(b, d->value[i]);
+	if (b->failed)
+		return;
+	strings->room = d->value[DYN_STRINGS_SIZE];
+	if (d->there[ELF_STRINGS] && d->there[DYN_STRINGS_SIZE]
+		    ? !elf_bytes_fits(b, strings->at, strings->room)
+		    : d->n_needed > 0 || d->there[DYN_RPATH] || d->there[DYN_RUNPATH] ||
+			      d->there[ELF_SYMBOLS])
+		elf_bytes_fail(b, ELF_BAD);
 }
 
 /* The loader finds the table by its address, and reads on until DT_NULL: a table without one cannot
- * be right. */
-static int read_dynamic(struct elf_bytes *b, const GElf_Phdr *p, struct dynamic *d,
-			struct elf_facts *f)
+ * be right. Of a tag given twice the last one counts. */
+static void read_dynamic(struct elf_bytes *b, uint64_t phdr, struct dynamic *d)
 {
-	size_t step = elf_bytes_is_64(b) ? sizeof(Elf64_Dyn) : sizeof(Elf32_Dyn);
-	uint64_t offset, room;
-	int r = elf_bytes_find(b, p->p_vaddr, &offset, &room);
+	struct elf_place p = find(b, ELF_FIELD(b, phdr, Phdr, p_vaddr));
+	size_t width = b->is_64 ? 8 : 4;
 
-	if (r != 0)
-		return r;
-	d->there = true;
-	room = MIN(room, p->p_filesz);
-	for (; room >= step; room -= step, offset += step) {
-		GElf_Dyn dyn;
+	d->found = true;
+	p.room = MIN(p.room, ELF_FIELD(b, phdr, Phdr, p_filesz));
+	for (d->place.at = p.at;; d->place.room += 2 * width) {
+		uint64_t tag = elf_place_word(b, p, d->place.room, width),
+			 value = elf_place_word(b, p, d->place.room + width, width);
 
-		r = elf_bytes_dyn(b, offset, &dyn);
-		if (r == 0 && dyn.d_tag == DT_NULL)
-			return dynamic_check_strings(b, d);
-		if (r == 0)
-			r = dynamic_take(b, d, &dyn, f);
-		if (r != 0)
-			return r;
+		if (b->failed || tag == DT_NULL)
+			break;
+		for (size_t i = 0; i < DYN_MAX; i++)
+			if (tag == tags[i]) {
+				d->there[i] = true;
+				d->value[i] = value;
+			}
+		if (tag == DT_NEEDED && ++d->n_needed > NEEDED_MAX)
+			elf_bytes_fail(b, ELF_BAD);
 	}
-	return ELF_BAD;
+	find_tables(b, d);
 }
 
-static int read_segment(struct elf_bytes *b, const GElf_Phdr *p, struct dynamic *d,
-			struct elf_facts *f)
+static void read_needed(struct elf_bytes *b, const struct dynamic *d, struct elf_facts *f)
 {
-	switch (p->p_type) {
-	case PT_NOTE:
-		return elf_note_read(b, p->p_offset, p->p_filesz, p->p_align, f);
-	case PT_INTERP:
-		if (f->interpreter)
-			return ELF_BAD;
-		return elf_bytes_text(b, p->p_offset, p->p_offset + p->p_filesz, TEXT_MAX,
-				      &f->interpreter);
-	case PT_DYNAMIC:
-		return d->there ? ELF_BAD : read_dynamic(b, p, d, f);
-	default:
-		return 0;
+	const struct elf_place *strings = &d->tables[ELF_STRINGS];
+	size_t width = b->is_64 ? 8 : 4;
+	/* A run path makes the loader ignore the other one. */
+	int search = d->there[DYN_RUNPATH] ? DYN_RUNPATH : DYN_RPATH;
+
+	for (uint64_t at = 0; at < d->place.room && !b->failed; at += 2 * width) {
+		_cleanup_free_ char *name = NULL;
+
+		if (elf_place_word(b, d->place, at, width) != DT_NEEDED)
+			continue;
+		name = elf_bytes_text(b, *strings, elf_place_word(b, d->place, at + width, width));
+		if (name)
+			elf_bytes_fail(b, strv_add(&f->needed, name));
 	}
+	f->searches = d->there[search];
+	if (f->searches)
+		f->search_path = elf_bytes_text(b, *strings, d->value[search]);
 }
 
-static int read_segments(struct elf_bytes *b, struct dynamic *d, struct elf_facts *f)
+static enum elf_object judge_object(struct elf_bytes *b, const struct dynamic *d)
 {
-	for (size_t i = 0; i < b->ehdr.e_phnum; i++) {
-		GElf_Phdr p;
-		int r = elf_bytes_phdr(b, i, &p);
+	uint64_t abi = elf_bytes_word(b, EI_OSABI, 1);
 
-		if (r == 0)
-			r = read_segment(b, &p, d, f);
-		if (r != 0)
-			return r;
+	if (ELF_FIELD(b, 0, Ehdr, e_type) != ET_DYN)
+		return ELF_OBJECT_NOT_DYN;
+	if (abi != ELFOSABI_SYSV && abi != ELFOSABI_GNU)
+		return ELF_OBJECT_FOREIGN_ABI;
+	if (!d->found)
+		return ELF_OBJECT_NO_DYNAMIC;
+	if (d->value[DYN_FLAGS_1] & DF_1_PIE)
+		return ELF_OBJECT_PIE;
+	return d->value[DYN_FLAGS_1] & DF_1_NOOPEN ? ELF_OBJECT_NOOPEN : ELF_OBJECT_SHARED;
+}
+
+static void read_segments(struct elf_bytes *b, struct elf_facts *f)
+{
+	struct dynamic d = {0};
+
+	for (uint64_t i = 0; i < b->n_phdrs && !b->failed; i++) {
+		uint64_t at = phdr_at(b, i), type = ELF_FIELD(b, at, Phdr, p_type);
+		struct elf_place p = {ELF_FIELD(b, at, Phdr, p_offset),
+				      ELF_FIELD(b, at, Phdr, p_filesz)};
+
+		if ((type == PT_INTERP && f->interpreter) || (type == PT_DYNAMIC && d.found))
+			elf_bytes_fail(b, ELF_BAD);
+		else if (type == PT_NOTE)
+			elf_note_read(b, p, ELF_FIELD(b, at, Phdr, p_align), f);
+		else if (type == PT_INTERP)
+			f->interpreter = elf_bytes_text(b, p, 0);
+		else if (type == PT_DYNAMIC)
+			read_dynamic(b, at, &d);
 	}
-	return 0;
+	f->object = judge_object(b, &d);
+	if (elf_symbol_find(b, d.tables, ENTRY_MODULE))
+		f->entry = ELF_ENTRY_MODULE;
+	else if (elf_symbol_find(b, d.tables, ENTRY_TRANSPORT))
+		f->entry = ELF_ENTRY_TRANSPORT;
+	read_needed(b, &d, f);
 }
 
 /* A note that no segment covers (objcopy --add-section) is found here only. Nothing in the section
  * headers can make a file bad: the loader does not read them. */
-static int read_sections(struct elf_bytes *b, struct elf_facts *f)
+static void read_sections(struct elf_bytes *b, struct elf_facts *f)
 {
-	size_t right = elf_bytes_is_64(b) ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr);
-	size_t n = b->ehdr.e_shnum;
-	uint64_t needs = b->needs;
+	uint64_t at = ELF_FIELD(b, 0, Ehdr, e_shoff), n = ELF_FIELD(b, 0, Ehdr, e_shnum);
 
-	if (b->ehdr.e_shoff == 0 || b->ehdr.e_shentsize != right || n > SECTIONS_MAX)
-		return 0;
-	for (size_t i = 0; i < n; i++) {
-		GElf_Shdr s;
-		int r = elf_bytes_shdr(b, i, &s);
+	if (at == 0 || ELF_FIELD(b, 0, Ehdr, e_shentsize) != ELF_SIZE(b, Shdr) || n > SECTIONS_MAX)
+		return;
+	for (; n > 0 && !b->failed; n--, at += ELF_SIZE(b, Shdr)) {
+		struct elf_place p = {ELF_FIELD(b, at, Shdr, sh_offset),
+				      ELF_FIELD(b, at, Shdr, sh_size)};
 
-		if (r == 0 && s.sh_type == SHT_NOTE &&
-		    elf_bytes_check(b, s.sh_offset, s.sh_size) == 0)
-			r = elf_note_read(b, s.sh_offset, s.sh_size, s.sh_addralign, f);
-		if (r < 0)
-			return r;
-		if (r == ELF_BAD)
-			break;
+		if (ELF_FIELD(b, at, Shdr, sh_type) == SHT_NOTE && elf_bytes_fits(b, p.at, p.room))
+			elf_note_read(b, p, ELF_FIELD(b, at, Shdr, sh_addralign), f);
 	}
-	b->needs = needs;
-	return 0;
-}
-
-static int read_entry(struct elf_bytes *b, const struct dynamic *d, struct elf_facts *f)
-{
-	bool module = false, transport = false;
-	int r = elf_symbol_find(b, &d->tables, ENTRY_MODULE, &module);
-
-	if (r == 0 && !module)
-		r = elf_symbol_find(b, &d->tables, ENTRY_TRANSPORT, &transport);
-	if (r == 0)
-		f->entry = module      ? ELF_ENTRY_MODULE
-			   : transport ? ELF_ENTRY_TRANSPORT
-				       : ELF_ENTRY_NONE;
-	return r;
-}
-
-static int read_needed(struct elf_bytes *b, const struct dynamic *d, struct elf_facts *f)
-{
-	for (size_t i = 0; i < d->n_needed; i++) {
-		_cleanup_free_ char *name = NULL;
-		int r;
-
-		if (d->needed[i] >= d->tables.strings_size)
-			return ELF_BAD;
-		r = elf_bytes_text(b, d->tables.strings + d->needed[i],
-				   d->tables.strings + d->tables.strings_size, TEXT_MAX, &name);
-		if (r == 0)
-			r = strv_add(&f->needed, name);
-		if (r != 0)
-			return r;
-	}
-	if (!f->searches)
-		return 0;
-	if (d->search >= d->tables.strings_size)
-		return ELF_BAD;
-	return elf_bytes_text(b, d->tables.strings + d->search,
-			      d->tables.strings + d->tables.strings_size, TEXT_MAX,
-			      &f->search_path);
-}
-
-static enum elf_object judge_object(const struct elf_bytes *b, const struct dynamic *d)
-{
-	unsigned char abi = b->ehdr.e_ident[EI_OSABI];
-
-	if (b->ehdr.e_type != ET_DYN)
-		return ELF_OBJECT_NOT_DYN;
-	if (abi != ELFOSABI_SYSV && abi != ELFOSABI_GNU)
-		return ELF_OBJECT_FOREIGN_ABI;
-	if (!d->there)
-		return ELF_OBJECT_NO_DYNAMIC;
-	if (d->flags_1 & DF_1_PIE)
-		return ELF_OBJECT_PIE;
-	return d->flags_1 & DF_1_NOOPEN ? ELF_OBJECT_NOOPEN : ELF_OBJECT_SHARED;
-}
-
-static int read_rest(struct elf_bytes *b, struct elf_facts *f)
-{
-	_cleanup_(dynamic_done) struct dynamic d = {0};
-	int r = read_loads(b);
-
-	if (r == 0)
-		r = read_segments(b, &d, f);
-	f->object = judge_object(b, &d);
-	if (r == 0)
-		r = read_entry(b, &d, f);
-	if (r == 0)
-		r = read_needed(b, &d, f);
-	if (r == 0 && !f->note_version && !f->note_malformed)
-		r = read_sections(b, f);
-	return r;
+	if (b->failed == ELF_BAD)
+		b->failed = 0;
 }
 
 int elf_read(int fd, struct elf_facts *ret)
 {
-	_cleanup_elf_bytes_ struct elf_bytes b = {.fd = -EBADF};
-	_cleanup_elf_facts_ struct elf_facts f = {.form = ELF_FORM_FINE};
-	bool is_elf;
-	int r = elf_bytes_open(&b, fd, &is_elf);
+	_cleanup_(elf_facts_done) struct elf_facts f = {.object = ELF_OBJECT_NOT_DYN};
+	struct elf_bytes b;
+	bool is_elf = elf_bytes_open(&b, fd) && read_header(&b, &f);
 
-	if (r < 0)
-		return r;
-	/* What the file says it is for is told even if nothing else of it can be. */
-	f.class = b.ehdr.e_ident[EI_CLASS];
-	f.data = b.ehdr.e_ident[EI_DATA];
-	f.machine = b.ehdr.e_machine;
-	f.object = ELF_OBJECT_NOT_DYN;
-	if (r == 0 && is_elf)
-		r = read_rest(&b, &f);
-	if (r < 0)
-		return r;
-	f.form = !is_elf ? ELF_FORM_NOT_ELF : r == ELF_BAD ? ELF_FORM_TRUNCATED : ELF_FORM_FINE;
-	f.needs = r == ELF_BAD ? b.needs : 0;
+	if (is_elf) {
+		check_segments(&b);
+		read_segments(&b, &f);
+		if (!b.failed && !f.note_version && !f.note_malformed)
+			read_sections(&b, &f);
+	}
+	if (b.failed < 0)
+		return b.failed;
+	f.form = !is_elf ? ELF_FORM_NOT_ELF : b.failed ? ELF_FORM_TRUNCATED : ELF_FORM_FINE;
+	f.needs = f.form == ELF_FORM_TRUNCATED ? b.needs : 0;
 	*ret = f;
 	f = (struct elf_facts){0};
 	return 0;

@@ -2,9 +2,9 @@
 #pragma once
 
 /* What an ELF file's bytes say, read as the dynamic loader would: through program headers and
- * PT_DYNAMIC, never through section headers alone (a stripped file is fine). By libelf, from a
- * descriptor, by reading: never by mapping (a file cut short under a mapping is SIGBUS), never by
- * loading. This is the only parser of foreign binary bytes.
+ * PT_DYNAMIC, never through section headers alone (a stripped file is fine). From a descriptor, by
+ * reading: never by mapping (a file cut short under a mapping is SIGBUS), never by loading. This is
+ * the only parser of foreign binary bytes.
  *
  * Knows: ELF (elf(5), the gABI, GNU hash tables). Must not know: names, stores, what is accepted.
  * Owns: nothing; *ret is the caller's. */
@@ -17,8 +17,6 @@
 #define ELF_NOTE_TYPE 1
 #define ELF_NOTE_MAX 256
 
-/* Call once before elf_read(). 0 or -EINVAL (libelf is too old). */
-int elf_start(void) _must_check_;
 /* Fills *ret from the file's start, whatever the descriptor's offset. 0 (whatever the bytes are:
  * see ret->form), or -errno if the file could not be read (EIO, ENOMEM...). *ret is untouched on
  * failure. */

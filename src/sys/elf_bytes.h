@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Bytes of one ELF file: ranges that are checked against the file's length, read through a few
- * small windows and turned into the host's byte order. Private to sys/elf.
+/* Bytes of one ELF file: ranges that are checked against the file's length and read through a few
+ * small windows, numbers in either byte order, records of either class. Private to sys/elf.
  *
- * A function of this module returns 0, ELF_BAD (the file cannot be right: `needs` may say how long
- * it would have to be), or -errno (it could not be read).
+ * The first failure stays in b->failed: ELF_BAD (the file cannot be right: `needs` may say how long
+ * it would have to be), or -errno (it could not be read). From then on every call does nothing and
+ * gives zero, false or NULL; only loops have to look.
  *
- * Knows: libelf. Must not know: what is looked for. Owns: struct elf_bytes owns the libelf handle
- * and everything that was read through it, not the descriptor. */
+ * Knows: elf(5). Must not know: what is looked for. Owns: nothing; not the descriptor either. */
 
 #include "base/macro.h"
-#include <gelf.h>
+#include <elf.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,78 +19,68 @@ struct elf_facts;
 
 #define ELF_BAD 1
 
+#define ELF_TEXT_MAX 4096U
 #define ELF_WINDOW_SIZE 4096U
-#define ELF_WINDOWS 16U
+#define ELF_WINDOWS 8U
 
 struct elf_window {
-	uint64_t offset;
+	uint64_t start;
 	size_t len;
-	const uint8_t *data; /* the libelf handle's */
-};
-
-struct elf_load {
-	uint64_t vaddr;
-	uint64_t offset;
-	uint64_t size; /* bytes of it that are in the file */
+	uint8_t data[ELF_WINDOW_SIZE];
 };
 
 struct elf_bytes {
-	Elf *elf;
 	int fd;
-	GElf_Ehdr ehdr;
-	uint64_t size;
-	uint64_t needs;
+	int failed;
+	bool is_64, is_big;
+	uint64_t size, needs;
+	uint64_t phdrs, n_phdrs; /* set by sys/elf, once they are known to be inside */
+	size_t n_reads, n_looks;
 	struct elf_window windows[ELF_WINDOWS];
-	size_t n_windows; /* ever read */
-	size_t n_looks;
-	struct elf_load *loads;
-	size_t n_loads;
 };
 
-/* Reads the header only. `*ret_elf` says whether there is one; with ELF_BAD, b->ehdr is as good as
- * it got. */
-int elf_bytes_open(struct elf_bytes *b, int fd, bool *ret_elf) _must_check_ _nonnull_all_;
-void elf_bytes_done(struct elf_bytes *b) _nonnull_all_;
+/* A part of the file; none if it has no room. */
+struct elf_place {
+	uint64_t at, room;
+};
 
-static inline bool elf_bytes_is_64(const struct elf_bytes *b)
-{
-	return b->ehdr.e_ident[EI_CLASS] == ELFCLASS64;
-}
+/* Is it an ELF file, by its first bytes? */
+bool elf_bytes_open(struct elf_bytes *b, int fd) _nonnull_all_;
+void elf_bytes_fail(struct elf_bytes *b, int error) _nonnull_all_;
 
-/* Is [offset, offset + len) inside the file? 0 or ELF_BAD. */
-int elf_bytes_check(struct elf_bytes *b, uint64_t offset, uint64_t len) _must_check_ _nonnull_all_;
+/* Is [offset, offset + len) inside the file? If not, `needs` grows, but nothing has failed yet. */
+bool elf_bytes_fits(struct elf_bytes *b, uint64_t offset, uint64_t len) _nonnull_all_;
 /* Copies a range as it is. */
-int elf_bytes_copy(struct elf_bytes *b, uint64_t offset, void *ret, size_t len)
-	_must_check_ _nonnull_all_;
-/* A text that ends with NUL before `end`, at most `max` bytes. */
-int elf_bytes_text(struct elf_bytes *b, uint64_t offset, uint64_t end, size_t max, char **ret)
-	_must_check_ _nonnull_all_;
+bool elf_bytes_copy(struct elf_bytes *b, uint64_t offset, void *ret, size_t len) _nonnull_all_;
+/* A text at `at` in a place; it must end with NUL there, and be shorter than ELF_TEXT_MAX. */
+char *elf_bytes_text(struct elf_bytes *b, struct elf_place p, uint64_t at) _nonnull_all_;
+uint64_t elf_bytes_word(struct elf_bytes *b, uint64_t offset, size_t width) _nonnull_all_;
+/* A number at `at` in a place; one that is not all inside is a failure. */
+uint64_t elf_place_word(struct elf_bytes *b, struct elf_place p, uint64_t at, size_t width)
+	_nonnull_all_;
 
-int elf_bytes_word(struct elf_bytes *b, uint64_t offset, size_t width, uint64_t *ret)
-	_must_check_ _nonnull_all_;
-int elf_bytes_phdr(struct elf_bytes *b, size_t i, GElf_Phdr *ret) _must_check_ _nonnull_all_;
-int elf_bytes_shdr(struct elf_bytes *b, size_t i, GElf_Shdr *ret) _must_check_ _nonnull_all_;
-int elf_bytes_dyn(struct elf_bytes *b, uint64_t offset, GElf_Dyn *ret) _must_check_ _nonnull_all_;
-int elf_bytes_sym(struct elf_bytes *b, uint64_t offset, GElf_Sym *ret) _must_check_ _nonnull_all_;
-int elf_bytes_nhdr(struct elf_bytes *b, uint64_t offset, GElf_Nhdr *ret) _must_check_ _nonnull_all_;
+/* The field `name` of the record Elf32_/Elf64_`type` that begins at an offset; a record's size. */
+#define ELF_FIELD(b, offset, type, name) \
+	((b)->is_64 ? elf_bytes_word(b, (offset) + offsetof(Elf64_##type, name), \
+				     sizeof(((Elf64_##type *)NULL)->name)) \
+		    : elf_bytes_word(b, (offset) + offsetof(Elf32_##type, name), \
+				     sizeof(((Elf32_##type *)NULL)->name)))
+#define ELF_SIZE(b, type) ((b)->is_64 ? sizeof(Elf64_##type) : sizeof(Elf32_##type))
 
-/* Where in the file the loader would find an address, and how many bytes of the file follow there
- * in the same segment. Needs b->loads. */
-int elf_bytes_find(struct elf_bytes *b, uint64_t vaddr, uint64_t *ret_offset, uint64_t *ret_room)
-	_must_check_ _nonnull_all_;
-/* The tables that PT_DYNAMIC names: places in the file, and the bytes that follow there. */
-struct elf_tables {
-	bool has_gnu_hash, has_hash, has_symbols, has_strings, has_strings_size, has_versions;
-	uint64_t gnu_hash, hash, symbols, strings, versions;
-	uint64_t gnu_hash_room, hash_room, symbols_room, strings_size, versions_room;
+/* The tables that PT_DYNAMIC names. */
+enum elf_table {
+	ELF_STRINGS,
+	ELF_SYMBOLS,
+	ELF_GNU_HASH,
+	ELF_HASH,
+	ELF_VERSIONS,
+	ELF_TABLE_MAX,
 };
 
 /* Does the loader find a function of this name that is defined here? (elf_symbol.c) */
-int elf_symbol_find(struct elf_bytes *b, const struct elf_tables *d, const char *name, bool *ret)
-	_must_check_ _nonnull_all_;
-/* The notes of a range, into *f. What is broken in them ends the range. 0 or -errno. (elf_note.c)
- */
-int elf_note_read(struct elf_bytes *b, uint64_t offset, uint64_t len, uint64_t align,
-		  struct elf_facts *f) _must_check_ _nonnull_all_;
-
-#define _cleanup_elf_bytes_ _cleanup_(elf_bytes_done)
+bool elf_symbol_find(struct elf_bytes *b, const struct elf_place *tables, const char *name)
+	_nonnull_all_;
+/* The notes of a range, into *f. What is broken in them ends the range and is no failure.
+ * (elf_note.c) */
+void elf_note_read(struct elf_bytes *b, struct elf_place p, uint64_t align, struct elf_facts *f)
+	_nonnull_all_;

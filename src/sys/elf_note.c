@@ -9,159 +9,114 @@
 #define PACKAGE_NOTE_TYPE 0xcafe1a7eU
 #define PACKAGE_NOTE_MAX 4096U
 #define BUILD_ID_MAX 64U
-#define NOTE_OWNER_ROOM 8U
+#define OWNER_ROOM 8U
 
-struct note {
-	char owner[NOTE_OWNER_ROOM]; /* as it is, NUL included; empty if it is longer */
-	uint32_t owner_len;
-	uint32_t type;
-	uint64_t offset; /* of the description */
-	uint64_t len;
+/* The description of a note, as far as it is looked at: `len` is its whole length, `text` has at
+ * most PACKAGE_NOTE_MAX bytes of it, and a NUL behind them. */
+struct description {
+	char *text;
+	size_t len;
 };
 
-static bool note_is(const struct note *n, const char *owner, uint32_t type)
-{
-	size_t len = strlen(owner) + 1;
-
-	return n->type == type && n->owner_len == len && memcmp(n->owner, owner, len) == 0;
-}
-
 /* A second note that says something else leaves nothing that could be believed. */
-static int take_version(struct elf_facts *f, char *text, size_t len)
+static int take_version(struct elf_facts *f, struct description d)
 {
-	_cleanup_free_ char *version = NULL;
+	bool second = f->note_version || f->note_malformed;
 
-	if (len > 0 && text[len - 1] == '\0')
-		len--;
-	if (len > ELF_NOTE_MAX || !version_is_valid_len(text, len) ||
-	    (f->note_malformed && !f->note_version)) {
+	if (d.len > 0 && d.len <= ELF_NOTE_MAX + 1 && d.text[d.len - 1] == '\0')
+		d.len--;
+	if (d.len > ELF_NOTE_MAX || !version_is_valid_len(d.text, d.len)) {
 		f->note_malformed = true;
 		return 0;
 	}
-	version = strndup(text, len);
-	if (!version)
-		return -ENOMEM;
-	if (f->note_version && strcmp(f->note_version, version) != 0) {
-		f->note_malformed = true;
-		free(f->note_version);
-		f->note_version = NULL;
-		return 0;
+	d.text[d.len] = '\0';
+	if (!second) {
+		f->note_version = strdup(d.text);
+		return f->note_version ? 0 : -ENOMEM;
 	}
-	free(f->note_version);
-	f->note_version = TAKE_PTR(version);
-	return 0;
-}
-
-static int read_version(struct elf_bytes *b, const struct note *n, struct elf_facts *f)
-{
-	char text[ELF_NOTE_MAX + 1];
-	int r;
-
-	if (n->len > sizeof(text)) {
+	if (!f->note_version || strcmp(f->note_version, d.text) != 0) {
 		f->note_malformed = true;
-		return 0;
+		free(TAKE_PTR(f->note_version));
 	}
-	r = elf_bytes_copy(b, n->offset, text, n->len);
-	return r == 0 ? take_version(f, text, n->len) : r;
+	return 0;
 }
 
-static int read_build_id(struct elf_bytes *b, const struct note *n, struct elf_facts *f)
+static int take_build_id(struct elf_facts *f, struct description d)
 {
-	uint8_t id[BUILD_ID_MAX];
-	_cleanup_free_ char *hex = NULL;
-	int r;
-
-	if (f->build_id || n->len == 0 || n->len > sizeof(id))
+	if (f->build_id || d.len == 0 || d.len > BUILD_ID_MAX)
 		return 0;
-	r = elf_bytes_copy(b, n->offset, id, n->len);
-	if (r != 0)
-		return r;
-	hex = malloc(n->len * 2 + 1);
-	if (!hex)
+	f->build_id = malloc(d.len * 2 + 1);
+	if (!f->build_id)
 		return -ENOMEM;
-	for (size_t i = 0; i < n->len; i++)
-		(void)snprintf(hex + i * 2, 3, "%02x", id[i]);
-	f->build_id = TAKE_PTR(hex);
+	for (size_t i = 0; i < d.len; i++)
+		(void)snprintf(f->build_id + i * 2, 3, "%02x", (unsigned char)d.text[i]);
 	return 0;
 }
 
-static int read_package(struct elf_bytes *b, const struct note *n, struct elf_facts *f)
+static int take_package(struct elf_facts *f, struct description d)
 {
-	size_t len = MIN(n->len, PACKAGE_NOTE_MAX);
-	_cleanup_free_ char *text = NULL;
-	int r;
-
-	if (f->package_note || len == 0)
+	if (f->package_note || d.len == 0)
 		return 0;
-	text = malloc(len + 1);
-	if (!text)
-		return -ENOMEM;
-	r = elf_bytes_copy(b, n->offset, text, len);
-	if (r != 0)
-		return r;
-	text[len] = '\0';
-	f->package_note = TAKE_PTR(text);
-	return 0;
+	f->package_note = strdup(d.text);
+	return f->package_note ? 0 : -ENOMEM;
 }
 
-static int take_note(struct elf_bytes *b, const struct note *n, struct elf_facts *f)
+static const struct note {
+	const char *owner;
+	uint32_t type;
+	int (*take)(struct elf_facts *f, struct description d);
+} notes[] = {
+	{ELF_NOTE_OWNER, ELF_NOTE_TYPE, take_version},
+	{ELF_NOTE_GNU, NT_GNU_BUILD_ID, take_build_id},
+	{PACKAGE_NOTE_OWNER, PACKAGE_NOTE_TYPE, take_package},
+};
+
+static const struct note *find_note(const char *owner, uint64_t len, uint64_t type)
 {
-	if (note_is(n, ELF_NOTE_OWNER, ELF_NOTE_TYPE))
-		return read_version(b, n, f);
-	if (note_is(n, ELF_NOTE_GNU, NT_GNU_BUILD_ID))
-		return read_build_id(b, n, f);
-	if (note_is(n, PACKAGE_NOTE_OWNER, PACKAGE_NOTE_TYPE))
-		return read_package(b, n, f);
-	return 0;
+	for (size_t i = 0; i < ELEMENTSOF(notes); i++)
+		if (notes[i].type == type && strlen(notes[i].owner) + 1 == len &&
+		    memcmp(notes[i].owner, owner, len) == 0)
+			return &notes[i];
+	return NULL;
 }
 
-/* One note of `room` bytes. *ret_next is the distance to the one behind it. ELF_BAD: not a note. */
-static int read_note(struct elf_bytes *b, uint64_t offset, uint64_t room, uint64_t align,
-		     struct elf_facts *f, uint64_t *ret_next)
+/* One note of a place. Returns the distance to the one behind it. */
+static uint64_t read_note(struct elf_bytes *b, struct elf_place p, uint64_t align,
+			  struct elf_facts *f)
 {
-	struct note n = {0};
-	GElf_Nhdr h;
-	uint64_t desc, end;
-	int r;
+	char owner[OWNER_ROOM] = "", text[PACKAGE_NOTE_MAX + 1];
+	uint64_t owner_len = elf_place_word(b, p, 0, 4), len = elf_place_word(b, p, 4, 4),
+		 type = elf_place_word(b, p, 8, 4), desc, end;
+	const struct note *note;
+	size_t head = sizeof(Elf64_Nhdr), n = MIN(len, PACKAGE_NOTE_MAX);
 
-	if (room < sizeof(h))
-		return ELF_BAD;
-	r = elf_bytes_nhdr(b, offset, &h);
-	if (r != 0)
-		return r;
 	/* The sizes are 32 bits wide, so none of these sums overflows. */
-	desc = (sizeof(h) + (uint64_t)h.n_namesz + align - 1) & ~(align - 1);
-	end = desc + h.n_descsz;
-	n.owner_len = h.n_namesz;
-	n.type = h.n_type;
-	n.offset = offset + desc;
-	n.len = h.n_descsz;
-	if (n.owner_len <= sizeof(n.owner) && sizeof(h) + n.owner_len <= room) {
-		r = elf_bytes_copy(b, offset + sizeof(h), n.owner, n.owner_len);
-		if (r != 0)
-			return r;
+	desc = (head + owner_len + align - 1) & ~(align - 1);
+	end = desc + len;
+	if (owner_len <= sizeof(owner) && head + owner_len <= p.room)
+		(void)elf_bytes_copy(b, p.at + head, owner, owner_len);
+	note = find_note(owner, owner_len, type);
+	if (end > p.room) {
+		if (!b->failed && note && note->take == take_version)
+			f->note_malformed = true;
+		elf_bytes_fail(b, ELF_BAD);
 	}
-	if (end > room) {
-		f->note_malformed = f->note_malformed || note_is(&n, ELF_NOTE_OWNER, ELF_NOTE_TYPE);
-		return ELF_BAD;
+	if (note && elf_bytes_copy(b, p.at + desc, text, n)) {
+		text[n] = '\0';
+		elf_bytes_fail(b, note->take(f, (struct description){text, len}));
 	}
-	*ret_next = (end + align - 1) & ~(align - 1);
-	return take_note(b, &n, f);
+	return (end + align - 1) & ~(align - 1);
 }
 
-int elf_note_read(struct elf_bytes *b, uint64_t offset, uint64_t len, uint64_t align,
-		  struct elf_facts *f)
+void elf_note_read(struct elf_bytes *b, struct elf_place p, uint64_t align, struct elf_facts *f)
 {
 	align = align == 8 ? 8 : 4;
-	for (uint64_t at = 0; at < len;) {
-		uint64_t next = 0;
-		int r = read_note(b, offset + at, len - at, align, f, &next);
+	while (p.room > 0 && !b->failed) {
+		uint64_t next = MIN(read_note(b, p, align, f), p.room);
 
-		if (r < 0)
-			return r;
-		if (r == ELF_BAD)
-			break;
-		at += next;
+		p.at += next;
+		p.room -= next;
 	}
-	return 0;
+	if (b->failed == ELF_BAD)
+		b->failed = 0;
 }

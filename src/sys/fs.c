@@ -79,6 +79,17 @@ void fs_signature(const struct stat *st, struct signature *ret)
 	};
 }
 
+int fs_sign(const struct root *r, const char *path, struct signature *ret)
+{
+	_cleanup_close_ int fd = root_open_path(r, path, O_PATH);
+	struct stat st;
+
+	*ret = (struct signature){0};
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		fs_signature(&st, ret);
+	return fs_is_fatal(fd) ? fd : 0;
+}
+
 int fs_judge(const struct stat *st, const char *path, enum walk_flags flags, struct trust_facts *t)
 {
 	enum trust trust = TRUST_FINE;
@@ -100,29 +111,25 @@ int fs_judge(const struct stat *st, const char *path, enum walk_flags flags, str
 	return 0;
 }
 
+static void closedirp(DIR **d)
+{
+	if (*d)
+		(void)closedir(*d);
+}
+
 int fs_list(int dir_fd, char ***ret)
 {
+	_cleanup_close_ int fd =
+		openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(closedirp) DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	_cleanup_strv_ char **names = NULL;
+	const struct dirent *e;
 	size_t n = 0, room = 0;
-	DIR *d;
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), r = 0;
 
-	if (fd < 0)
+	if (!d)
 		return -errno;
-	d = fdopendir(fd);
-	if (!d) {
-		fd_close(fd);
-		return -ENOMEM;
-	}
-	for (;;) {
-		const struct dirent *e;
-
-		errno = 0;
-		e = readdir(d);
-		if (!e) {
-			r = -errno;
-			break;
-		}
+	(void)TAKE_FD(fd); /* d's by now */
+	for (errno = 0; (e = readdir(d)); errno = 0) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
 		if (n + 2 > room) {
@@ -130,23 +137,17 @@ int fs_list(int dir_fd, char ***ret)
 
 			room = room ? room * 2 : 32;
 			grown = reallocarray(names, room, sizeof(*names));
-			if (!grown) {
-				r = -ENOMEM;
-				break;
-			}
+			if (!grown)
+				return -ENOMEM;
 			names = grown;
 		}
 		names[n] = strdup(e->d_name);
-		names[n + 1] = NULL;
-		if (!names[n]) {
-			r = -ENOMEM;
-			break;
-		}
-		n++;
+		if (!names[n])
+			return -ENOMEM;
+		names[++n] = NULL;
 	}
-	(void)closedir(d);
-	if (r < 0)
-		return r;
+	if (errno != 0)
+		return -errno;
 	strv_sort(names);
 	*ret = TAKE_PTR(names);
 	return 0;

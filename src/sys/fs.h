@@ -68,6 +68,14 @@ int fs_walk(const struct root *r, const char *path, enum walk_flags flags, fs_vi
 int fs_judge(const struct stat *st, const char *path, enum walk_flags flags, struct trust_facts *t)
 	_must_check_ _nonnull_all_;
 void fs_signature(const struct stat *st, struct signature *ret) _nonnull_all_;
+/* Of what a path leads to; empty if that is nothing. 0 or -errno (ENOMEM, EMFILE...). */
+int fs_sign(const struct root *r, const char *path, struct signature *ret)
+	_must_check_ _nonnull_all_;
+/* Does an error say that we could not look, and not what is there? */
+static inline bool fs_is_fatal(int r)
+{
+	return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
+}
 
 /* Entry names of a directory descriptor, sorted, without `.` and `..`. 0 or -errno. */
 int fs_list(int dir_fd, char ***ret) _must_check_ _nonnull_(2);

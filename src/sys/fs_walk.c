@@ -21,14 +21,15 @@ struct walker {
 	fs_visit_fn visit;
 	void *userdata;
 	struct walk at;
-	char *rest;
+	char *path; /* taken to pieces */
+	char *rest; /* in it */
 	unsigned symlinks;
 };
 
 static void walker_done(struct walker *w)
 {
 	walk_done(&w->at);
-	free(w->rest);
+	free(w->path);
 }
 
 /* Enters the directory that w->at.resolved names: the root, or where a `..` or symlink leads. */
@@ -46,15 +47,19 @@ static int walker_reenter(struct walker *w)
 	return fs_judge(&w->at.st, w->at.resolved, w->flags, &w->at.trust);
 }
 
-/* Cuts the next component off w->rest into `name`. False at the end. */
-static bool walker_next(struct walker *w, char **name)
+/* Cuts the next component off what is left; empty at the end. */
+static const char *walker_next(struct walker *w)
 {
-	char *p = w->rest + strspn(w->rest, "/");
-	size_t n = strcspn(p, "/");
+	char *name = w->rest + strspn(w->rest, "/"), *end = name + strcspn(name, "/");
 
-	*name = strndup(p, n);
-	memmove(w->rest, p + n, strlen(p + n) + 1);
-	return n > 0;
+	w->rest = *end ? end + 1 : end;
+	*end = 0;
+	return name;
+}
+
+static bool walker_at_end(const struct walker *w)
+{
+	return w->rest[strspn(w->rest, "/")] == 0;
 }
 
 static int walker_up(struct walker *w)
@@ -66,58 +71,47 @@ static int walker_up(struct walker *w)
 	return walker_reenter(w);
 }
 
+/* `before`/`behind` instead of *text, which may be one of them. */
+static int put_together(char **text, const char *before, const char *behind)
+{
+	char *made;
+
+	if (asprintf(&made, "%s/%s", before, behind) < 0)
+		return -ENOMEM;
+	free(*text);
+	*text = made;
+	return 0;
+}
+
 /* A symlink: its text goes in front of what is left. */
 static int walker_follow(struct walker *w, int link_fd)
 {
 	_cleanup_free_ char *text = NULL;
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	int r;
+	int r = ++w->symlinks > SYMLINKS_MAX ? -ELOOP : fs_readlink(link_fd, "", &text);
 
-	if (++w->symlinks > SYMLINKS_MAX) {
-		w->at.error = ELOOP;
-		return 0;
-	}
-	r = fs_readlink(link_fd, "", &text);
 	if (r < 0) {
 		w->at.error = -r;
-		return 0;
+		return fs_is_fatal(r) ? r : 0;
 	}
-	buf_add(&b, text);
-	buf_add(&b, "/");
-	buf_add(&b, w->rest);
-	free(TAKE_PTR(w->rest));
-	r = buf_take(&b, &w->rest);
+	r = put_together(&w->path, text, w->rest);
 	if (r < 0)
 		return r;
-	if (text[0] == '/') {
-		w->at.resolved[0] = 0;
-		return walker_reenter(w);
-	}
-	return 0;
-}
-
-static bool walker_at_end(const struct walker *w)
-{
-	return w->rest[strspn(w->rest, "/")] == 0;
+	w->rest = w->path;
+	if (text[0] != '/')
+		return 0;
+	w->at.resolved[0] = 0;
+	return walker_reenter(w);
 }
 
 /* Takes fd over, also on failure. */
 static int walker_descend(struct walker *w, int fd, const struct stat *st, const char *name)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	int r;
+	int r = put_together(&w->at.resolved, w->at.resolved, name);
 
-	buf_add(&b, w->at.resolved);
-	buf_add(&b, "/");
-	buf_add(&b, name);
-	free(TAKE_PTR(w->at.resolved));
-	r = buf_take(&b, &w->at.resolved);
 	fd_close(w->at.fd);
 	w->at.fd = fd;
 	w->at.st = *st;
-	if (r < 0)
-		return r;
-	return fs_judge(st, w->at.resolved, w->flags, &w->at.trust);
+	return r < 0 ? r : fs_judge(st, w->at.resolved, w->flags, &w->at.trust);
 }
 
 /* Looks one name up without following it; on failure the walk's error is set. */
@@ -162,9 +156,7 @@ static int walker_step(struct walker *w, const char *name)
 		}
 	}
 	if (fd < 0)
-		return w->at.error == EMFILE || w->at.error == ENFILE || w->at.error == ENOMEM
-			       ? -w->at.error
-			       : 0;
+		return fs_is_fatal(-w->at.error) ? -w->at.error : 0;
 	if (S_ISLNK(st.st_mode) && !(walker_at_end(w) && (w->flags & WALK_NOFOLLOW_LAST))) {
 		if (!is_own_way(w, &st)) {
 			w->at.error = EPERM;
@@ -184,18 +176,15 @@ static int walk_once(struct walker *w, const char *path)
 {
 	int r;
 
-	w->rest = strdup(path);
+	w->rest = w->path = strdup(path);
 	w->at.resolved = strdup("");
-	if (!w->rest || !w->at.resolved)
+	if (!w->path || !w->at.resolved)
 		return -ENOMEM;
 	r = walker_reenter(w);
 	while (r >= 0 && w->at.error == 0) {
-		_cleanup_free_ char *name = NULL;
-		bool more = walker_next(w, &name);
+		const char *name = walker_next(w);
 
-		if (!name)
-			return -ENOMEM;
-		if (!more)
+		if (!*name)
 			break;
 		r = walker_step(w, name);
 	}

@@ -9,7 +9,9 @@
  * Owns: an observer owns its snapshot and directories; a look borrows them. */
 
 #include "base/str.h"
+#include "core/plan.h"
 #include "sys/facts.h"
+#include "sys/loader.h"
 #include "sys/observe.h"
 #include "sys/watch.h"
 
@@ -51,7 +53,8 @@ struct observer {
 	const struct root *root;
 	enum server_flags flags;
 	struct watch *watch; /* borrowed, NULL: every look is at everything */
-	struct server_memory *server;
+	struct server_memory server;
+	struct loader_memory loader;
 	struct snapshot seen; /* the last look's; shared with who got it */
 	struct dir *dirs;
 	size_t n_dirs;
@@ -68,15 +71,15 @@ struct look {
 	struct snapshot *s;
 	enum walk_flags flags;
 	unsigned doubt;
-	struct candidate *fresh; /* not seen before; unsorted */
-	size_t n_fresh;
-	struct link *fresh_links;
-	size_t n_fresh_links;
-	uint64_t *changed; /* hashes of paths in stores whose facts may be others now */
+	size_t n_fresh;       /* candidates not seen before, unsorted behind the snapshot's own */
+	size_t n_fresh_links; /* likewise */
+	uint64_t *changed;    /* hashes of paths in stores whose facts may be others now */
 	size_t n_changed;
 	uint64_t *linked; /* inodes of what has several names: the others say so only now */
 	size_t n_linked;
 	bool libraries_checked;
+	bool moved; /* some fact may be another now */
+	bool stores_anew;
 	bool listed; /* a directory of candidates was read whole */
 	struct buf path;
 };
@@ -102,9 +105,6 @@ static inline uint64_t look_hash(const char *path)
 {
 	return str_hash(STR_HASH_INIT, path, strlen(path));
 }
-/* Puts what is new (n of that size, unsorted) to its places in a sorted list. 0 or -ENOMEM. */
-int look_merge(void **items, size_t *n_items, void *fresh, size_t n, size_t size,
-	       int (*compare)(const void *, const void *)) _must_check_;
 /* The candidate of that path, or NULL; they must be sorted. */
 struct candidate *look_find(const struct look *l, const char *path);
 /* One entry of a directory of candidates, which need not be there, nor be one. 0 or -errno. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sys/look.h"
 
+#include "base/sort.h"
+
 static int compare(const struct candidate *k, size_t store, const char *path)
 {
 	if (k->store != store)
@@ -45,13 +47,8 @@ struct candidate *look_find(const struct look *l, const char *path)
 
 static int note(uint64_t **list, size_t *n, uint64_t number)
 {
-	if ((*n & (*n - 1)) == 0) { /* room doubles at powers of two */
-		uint64_t *grown = reallocarray(*list, *n ? *n * 2 : 1, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		*list = grown;
-	}
+	if (GROW(*list, *n) < 0)
+		return -ENOMEM;
 	(*list)[(*n)++] = number;
 	return 0;
 }
@@ -79,17 +76,12 @@ static bool is_linked(const struct look *l, const struct file_facts *f)
 	return false;
 }
 
+/* Behind the sorted ones. */
 static int add_fresh(struct look *l, struct candidate *made)
 {
-	if ((l->n_fresh & (l->n_fresh - 1)) == 0) {
-		size_t room = l->n_fresh ? l->n_fresh * 2 : 1;
-		struct candidate *grown = reallocarray(l->fresh, room, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		l->fresh = grown;
-	}
-	l->fresh[l->n_fresh++] = *made;
+	if (GROW(l->s->candidates, l->s->n_candidates + l->n_fresh) < 0)
+		return -ENOMEM;
+	l->s->candidates[l->s->n_candidates + l->n_fresh++] = *made;
 	*made = (struct candidate){0};
 	return 0;
 }
@@ -178,88 +170,39 @@ bool look_is_open_question(const struct look *l, const struct candidate *k)
 	       (k->facts.followed && (l->doubt & DOUBT_TARGETS) != 0);
 }
 
-static int compare_fresh(const void *a, const void *b)
+static int compare_candidates(const void *a, const void *b, void *userdata _unused_)
 {
 	const struct candidate *x = a, *y = b;
 
 	return compare(x, y->store, y->path);
 }
 
-static int drop_stale(struct look *l)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < l->s->n_candidates; i++) {
-		struct candidate *k = &l->s->candidates[i];
-
-		if (!k->stale) {
-			if (n != i)
-				l->s->candidates[n] = *k;
-			n++;
-			continue;
-		}
-		if (note_changed(l, k->path) < 0) {
-			memmove(&l->s->candidates[n], k, (l->s->n_candidates - i) * sizeof(*k));
-			l->s->n_candidates -= i - n;
-			return -ENOMEM;
-		}
-		candidate_done(k);
-	}
-	l->s->n_candidates = n;
-	return 0;
-}
-
-int look_merge(void **items, size_t *n_items, void *fresh, size_t n, size_t size,
-	       int (*compare_items)(const void *, const void *))
-{
-	char *from = fresh, *all;
-	size_t old = *n_items;
-
-	if (n == 0)
-		return 0;
-	qsort(fresh, n, size, compare_items);
-	all = reallocarray(*items, old + n, size);
-	if (!all)
-		return -ENOMEM;
-	*items = all;
-	*n_items = old + n;
-	while (n > 0) { /* from behind, so that each moves once */
-		if (old > 0 && compare_items(all + (old - 1) * size, from + (n - 1) * size) > 0) {
-			memcpy(all + (old + n - 1) * size, all + (old - 1) * size, size);
-			old--;
-		} else {
-			memcpy(all + (old + n - 1) * size, from + (n - 1) * size, size);
-			n--;
-		}
-	}
-	return 0;
-}
-
-static int merge_fresh(struct look *l)
-{
-	void *items = l->s->candidates;
-	int r = look_merge(&items, &l->s->n_candidates, l->fresh, l->n_fresh, sizeof(*l->fresh),
-			   compare_fresh);
-
-	if (r < 0)
-		return r;
-	l->s->candidates = items;
-	l->n_fresh = 0;
-	return 0;
-}
-
 int look_settle_candidates(struct look *l)
 {
+	struct candidate *list = l->s->candidates;
+	size_t n = 0, all = l->s->n_candidates + l->n_fresh;
 	int r = 0;
 
-	if (l->n_changed > 0 || l->listed)
-		r = drop_stale(l);
-	if (r >= 0)
-		r = merge_fresh(l);
-	if (r < 0 || (l->n_changed == 0 && !l->listed && !l->o->unfinished))
+	if (l->n_changed == 0 && !l->listed && !l->o->unfinished)
+		return 0;
+	for (size_t i = 0; r >= 0 && i < l->s->n_candidates; i++)
+		if (list[i].stale)
+			r = note_changed(l, list[i].path);
+	if (r < 0)
 		return r;
 	l->o->unfinished = false;
-	for (size_t i = 0; i < l->s->n_candidates && !l->o->unfinished; i++)
-		l->o->unfinished = facts_are_unfinished(&l->s->candidates[i].facts);
+	for (size_t i = 0; i < all; i++) {
+		if (list[i].stale) {
+			candidate_done(&list[i]);
+			continue;
+		}
+		if (n != i)
+			list[n] = list[i];
+		l->o->unfinished = l->o->unfinished || facts_are_unfinished(&list[n].facts);
+		n++;
+	}
+	l->s->n_candidates = n;
+	l->n_fresh = 0;
+	sort_nearly(list, n, sizeof(*list), compare_candidates, NULL);
 	return 0;
 }

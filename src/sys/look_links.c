@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "sys/look.h"
 
+#include "base/sort.h"
 #include "base/str.h"
 
 #include <fcntl.h>
@@ -14,14 +15,6 @@ static bool is_watched(const struct look *l, const char *target)
 		if (rest && !strchr(rest, '/'))
 			return true;
 	}
-	return false;
-}
-
-static bool is_below_store(const struct look *l, const char *target)
-{
-	for (char **store = l->c->stores; target && *store; store++)
-		if (path_below(target, *store))
-			return true;
 	return false;
 }
 
@@ -80,6 +73,8 @@ static int read_text(const struct look *l, int dir_fd, struct link *k)
 		return 0;
 	if (r >= 0)
 		r = path_normalize(l->c->links, k->text, &k->target);
+	if (r >= 0)
+		r = plan_claim_link(l->c, k);
 	if (r < 0)
 		return r;
 	k->target_hash = look_hash(k->target);
@@ -109,7 +104,7 @@ static int look_link(struct look *l, int dir_fd, const char *name, struct link *
 		leads_to = look_find(l, k.target);
 	}
 	r = leads_to ? take_target(&k, &leads_to->facts) : follow(l, dir_fd, &k);
-	if (r >= 0 && !leads_to && !is_below_store(l, k.target))
+	if (r >= 0 && !leads_to && !k.ours)
 		r = facts_judge_entry(l->o->root, l->c->links, &st, l->flags, &k);
 	if (r < 0)
 		return r;
@@ -118,26 +113,22 @@ static int look_link(struct look *l, int dir_fd, const char *name, struct link *
 	return 1;
 }
 
+/* Behind the sorted ones. */
 static int add_fresh(struct look *l, struct link *made)
 {
-	if ((l->n_fresh_links & (l->n_fresh_links - 1)) == 0) { /* room doubles */
-		size_t room = l->n_fresh_links ? l->n_fresh_links * 2 : 1;
-		struct link *grown = reallocarray(l->fresh_links, room, sizeof(*grown));
+	struct links_facts *links = &l->s->links;
 
-		if (!grown)
-			return -ENOMEM;
-		l->fresh_links = grown;
-	}
-	l->fresh_links[l->n_fresh_links++] = *made;
+	if (GROW(links->items, links->n + l->n_fresh_links) < 0)
+		return -ENOMEM;
+	links->items[links->n + l->n_fresh_links++] = *made;
 	*made = (struct link){0};
 	return 0;
 }
 
 /* Left behind by a pass that was killed: a temporary name of ours whose text is below a store. */
-static bool is_leftover(const struct look *l, const struct link *k)
+static bool is_leftover(const struct link *k)
 {
-	return name_is_temporary(k->name) && k->kind == LINK_SYMLINK &&
-	       is_below_store(l, k->target);
+	return name_is_temporary(k->name) && k->ours;
 }
 
 static void forget_leftover(struct look *l, const char *name)
@@ -172,7 +163,7 @@ static int see_link(struct look *l, int dir_fd, const char *name)
 		return r;
 	if (led_to)
 		led_to->libraries_known = false;
-	if (r > 0 && is_leftover(l, &k)) {
+	if (r > 0 && is_leftover(&k)) {
 		if (old)
 			old->stale = true;
 		return strv_has(l->s->links.leftovers, name)
@@ -190,33 +181,25 @@ static int see_link(struct look *l, int dir_fd, const char *name)
 	return 0;
 }
 
-static int compare_links(const void *a, const void *b)
+static int compare_links(const void *a, const void *b, void *userdata _unused_)
 {
 	return strcmp(((const struct link *)a)->name, ((const struct link *)b)->name);
 }
 
-static int settle(struct look *l)
+static void settle(struct look *l)
 {
 	struct links_facts *links = &l->s->links;
-	void *items;
-	size_t n = 0;
-	int r;
+	size_t n = 0, all = links->n + l->n_fresh_links;
 
-	for (size_t i = 0; i < links->n; i++) {
+	for (size_t i = 0; i < all; i++) {
 		if (links->items[i].stale)
 			link_done(&links->items[i]);
-		else
-			links->items[n++] = links->items[i];
+		else if (n++ != i)
+			links->items[n - 1] = links->items[i];
 	}
 	links->n = n;
-	items = links->items;
-	r = look_merge(&items, &links->n, l->fresh_links, l->n_fresh_links, sizeof(*l->fresh_links),
-		       compare_links);
-	if (r < 0)
-		return r;
-	links->items = items;
 	l->n_fresh_links = 0;
-	return 0;
+	sort_nearly(links->items, n, sizeof(*links->items), compare_links, NULL);
 }
 
 /* The entry as it was, if it is. */
@@ -224,8 +207,9 @@ static bool is_as_it_was(const struct look *l, int fd, const struct link *k)
 {
 	struct stat st;
 
-	return !(l->doubt & DOUBT_FORGET) && k->kind == LINK_SYMLINK && !k->followed &&
-	       fstatat(fd, k->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == k->inode &&
+	return !(l->doubt & DOUBT_FORGET) && !l->stores_anew && k->kind == LINK_SYMLINK &&
+	       !k->followed && fstatat(fd, k->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       st.st_ino == k->inode &&
 	       (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec == k->ctime_nsec;
 }
 
@@ -255,7 +239,8 @@ static int look_entries(struct look *l, int fd)
 		if (r < 0)
 			return r;
 	}
-	return settle(l);
+	settle(l);
+	return 0;
 }
 
 /* Nothing is there: can it be made, or is not even its parent there? */
@@ -312,6 +297,7 @@ static int look_directory(struct look *l)
 	struct watch *watch = l->o->watch;
 	int r;
 
+	l->moved = true;
 	if (watch)
 		watch_begin(watch, WATCH_LINKS);
 	r = fs_walk(l->o->root, l->c->links, WALK_NOFOLLOW_LAST | WALK_OWN_WAY | l->flags,
@@ -350,7 +336,8 @@ static int look_directory(struct look *l)
 	strv_free(TAKE_PTR(links->leftovers));
 	for (size_t i = 0; i < links->n; i++)
 		links->items[i].stale = true;
-	return settle(l);
+	settle(l);
+	return 0;
 }
 
 static int compare_hashes(const void *a, const void *b)
@@ -425,11 +412,14 @@ int look_links(struct look *l)
 	if (l->s->links.state != LINKS_FINE || fd < 0 || fstat(fd, &st) < 0 ||
 	    st.st_dev != l->s->links.device || st.st_ino != l->s->links.inode)
 		return look_directory(l);
+	l->moved = true;
 	entries_sort(&o->links);
 	for (size_t i = 0; r >= 0 && i < o->links.n; i++) {
 		forget_leftover(l, o->links.names[i]);
 		r = see_link(l, fd, o->links.names[i]);
 	}
 	entries_clear(&o->links);
-	return r < 0 ? r : settle(l);
+	if (r >= 0)
+		settle(l);
+	return r;
 }

@@ -155,11 +155,10 @@ static int see_dir(struct look *l, size_t at)
 	}
 	for (char **n = names; r >= 0 && n && *n; n++) {
 		/* o->dirs may move */
-		int version = o->dirs[at].version ? 0 : name_is_version_dir(*n);
-
-		r = version < 0   ? version
-		    : version > 0 ? dirs_doubt_version(o, o->dirs[at].store, *n)
-				  : look_entry(l, &o->dirs[at], fd, *n, how);
+		if (!o->dirs[at].version && name_is_version_dir(*n))
+			r = dirs_doubt_version(o, o->dirs[at].store, *n);
+		else
+			r = look_entry(l, &o->dirs[at], fd, *n, how);
 	}
 	return r;
 }
@@ -233,6 +232,7 @@ static int learn_stores(struct look *l)
 		same = strcmp(l->c->stores[i], l->s->stores[i].path) == 0;
 	if (same && l->s->stores)
 		return 0;
+	l->stores_anew = true; /* other links may be ours */
 	while (l->o->n_dirs > 0)
 		remove_dir(l->o, l->o->n_dirs - 1);
 	for (size_t i = 0; i < l->s->n_candidates; i++)

@@ -11,20 +11,12 @@
 int observer_new(const struct root *root, enum server_flags flags, struct observer **ret)
 {
 	struct observer *o = calloc(1, sizeof(*o));
-	int r;
 
 	if (!o)
 		return -ENOMEM;
 	o->root = root;
 	o->flags = flags;
 	o->doubt = DOUBT_ALL;
-	r = elf_start();
-	if (r >= 0)
-		r = server_memory_new(&o->server);
-	if (r < 0) {
-		observer_free(o);
-		return r;
-	}
 	*ret = o;
 	return 0;
 }
@@ -35,7 +27,8 @@ struct observer *observer_free(struct observer *o)
 		dirs_done(o);
 		entries_clear(&o->links);
 		snapshot_done(&o->seen);
-		server_memory_free(o->server);
+		server_memory_done(&o->server);
+		loader_memory_done(&o->loader);
 		free(o);
 	}
 	return NULL;
@@ -54,7 +47,8 @@ void observer_doubt_all(struct observer *o)
 void observer_forget(struct observer *o)
 {
 	o->doubt |= DOUBT_ALL | DOUBT_FORGET;
-	server_memory_clear(o->server);
+	server_memory_done(&o->server);
+	loader_memory_done(&o->loader);
 }
 
 /* ---- what is in doubt ---- */
@@ -76,13 +70,8 @@ int entries_add(struct entries *e, const char *name)
 		e->all = true;
 	if (e->all)
 		return 0;
-	if ((e->n & (e->n - 1)) == 0) { /* room doubles at powers of two */
-		char **grown = reallocarray(e->names, e->n ? e->n * 2 : 1, sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		e->names = grown;
-	}
+	if (GROW(e->names, e->n) < 0)
+		return -ENOMEM;
 	e->names[e->n] = strdup(name);
 	if (!e->names[e->n])
 		return -ENOMEM;
@@ -123,10 +112,9 @@ static int doubt_dir(struct observer *o, struct dir *d, const char *dir, const c
 		d->doubt.all = true;
 		return 1;
 	}
-	r = d->version ? 0 : name_is_version_dir(name);
-	if (r > 0)
+	if (!d->version && name_is_version_dir(name))
 		r = dirs_doubt_version(o, d->store, name);
-	else if (r == 0)
+	else
 		r = entries_add(&d->doubt, name);
 	return r < 0 ? r : 1;
 }
@@ -176,11 +164,9 @@ int observer_doubt(void *userdata, unsigned subject, const char *dir, const char
 void look_done(struct look *l)
 {
 	for (size_t i = 0; i < l->n_fresh; i++)
-		candidate_done(&l->fresh[i]);
-	free(l->fresh);
+		candidate_done(&l->s->candidates[l->s->n_candidates + i]);
 	for (size_t i = 0; i < l->n_fresh_links; i++)
-		link_done(&l->fresh_links[i]);
-	free(l->fresh_links);
+		link_done(&l->s->links.items[l->s->links.n + i]);
 	free(l->changed);
 	free(l->linked);
 	buf_done(&l->path);
@@ -204,12 +190,13 @@ static int look_server(struct look *l)
 		return 0;
 	if (o->watch)
 		watch_begin(o->watch, WATCH_SERVER);
-	r = server_read(o->server, o->root, l->c, o->flags, o->watch ? watch_visit : NULL, o->watch,
-			&s);
+	r = server_read(&o->server, o->root, l->c, o->flags, o->watch ? watch_visit : NULL,
+			o->watch, &s);
 	if (r < 0)
 		return r;
 	if (o->watch)
 		watch_end(o->watch, WATCH_SERVER);
+	l->moved = true;
 	same = signature_equal(&s.program.signature, &l->s->server.program.signature);
 	server_facts_done(&l->s->server);
 	l->s->server = s;
@@ -250,6 +237,7 @@ static int look_names(struct look *l)
 		r = state_read_names(l->o->root, &n);
 	if (r < 0)
 		return r;
+	l->moved = true;
 	remembered_names_done(&l->s->names);
 	l->s->names = n;
 	return 0;
@@ -278,15 +266,15 @@ static int look_libraries_of(struct look *l, struct candidate *k)
 	strv_free(TAKE_PTR(f->missing));
 	free(TAKE_PTR(f->missing_question));
 	f->missing_unsure = false;
-	k->libraries_known = true;
+	k->libraries_known = l->moved = true;
 	if (!needs_libraries(l, k))
 		return 0;
 	k->libraries_known = false;
 	if (!l->libraries_checked)
-		r = server_check_libraries(l->o->server, l->o->root, &l->s->server);
+		r = loader_check_memory(&l->o->loader, l->o->root, &l->s->server);
 	l->libraries_checked = true;
 	if (r >= 0)
-		r = server_find_missing(l->o->server, l->o->root, &l->s->server, &q, &f->missing,
+		r = loader_find_missing(&l->o->loader, l->o->root, &l->s->server, &q, &f->missing,
 					&f->missing_question);
 	f->missing_unsure = f->missing && (l->o->flags & SERVER_CONFINED);
 	return r;
@@ -351,7 +339,10 @@ static int look_once(struct look *l)
 /* What was seen belongs to others as well: it stays as it is. */
 static void begin_anew(struct observer *o)
 {
+	uint64_t state = o->seen.state;
+
 	snapshot_done(&o->seen);
+	o->seen.state = state;
 	dirs_done(o);
 	o->doubt |= DOUBT_ALL | DOUBT_FORGET;
 }
@@ -371,10 +362,11 @@ int observe(struct observer *o, const struct config *c, struct snapshot *ret)
 			.doubt = o->doubt | (o->watch ? 0 : DOUBT_ALL),
 		};
 
-		o->doubt |= DOUBT_ALL; /* until this look has succeeded */
+		o->doubt |= DOUBT_ALL | DOUBT_FORGET; /* until this look has succeeded */
 		r = look_once(&l);
 		if (r < 0)
 			return r;
+		o->seen.state += l.moved || l.listed || l.n_changed > 0;
 		o->doubt = 0;
 		if (!o->watch || !watch_has_shifted(o->watch))
 			break;

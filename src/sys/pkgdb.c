@@ -8,39 +8,30 @@
 #include <fcntl.h>
 
 #define DPKG_QUERY "/usr/bin/dpkg-query"
-#define DPKG_STATUS "/var/lib/dpkg/status"
 #define RPM "/usr/bin/rpm"
 
-/* Where rpm has kept its database, by age of the distribution. */
-static const char *const rpm_files[] = {
-	"/usr/lib/sysimage/rpm/rpmdb.sqlite",
-	"/usr/lib/sysimage/rpm/Packages.db",
-	"/var/lib/rpm/rpmdb.sqlite",
-	"/var/lib/rpm/Packages.db",
-	"/var/lib/rpm/Packages",
+/* The databases: dpkg's, and where rpm has kept its own, by age of the distribution. */
+static const struct {
+	const char *program;
+	const char *path;
+} databases[] = {
+	{DPKG_QUERY, "/var/lib/dpkg/status"},       {RPM, "/usr/lib/sysimage/rpm/rpmdb.sqlite"},
+	{RPM, "/usr/lib/sysimage/rpm/Packages.db"}, {RPM, "/var/lib/rpm/rpmdb.sqlite"},
+	{RPM, "/var/lib/rpm/Packages.db"},          {RPM, "/var/lib/rpm/Packages"},
 };
 
-static uint64_t stamp_file(uint64_t hash, const struct root *r, const char *path)
+int pkgdb_stamp(const struct root *r, uint64_t *ret)
 {
-	struct signature s = {0};
-	struct stat st;
-	_cleanup_close_ int fd = root_open_path(r, path, O_PATH);
+	*ret = STR_HASH_INIT;
+	for (size_t i = 0; i < ELEMENTSOF(databases); i++) {
+		struct signature s;
+		int e = fs_sign(r, databases[i].path, &s);
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return hash;
-	fs_signature(&st, &s);
-	hash = str_hash(hash, &s.inode, sizeof(s.inode));
-	hash = str_hash(hash, &s.size, sizeof(s.size));
-	return str_hash(hash, &s.ctime_nsec, sizeof(s.ctime_nsec));
-}
-
-uint64_t pkgdb_stamp(const struct root *r)
-{
-	uint64_t hash = stamp_file(STR_HASH_INIT, r, DPKG_STATUS);
-
-	for (size_t i = 0; i < ELEMENTSOF(rpm_files); i++)
-		hash = stamp_file(hash, r, rpm_files[i]);
-	return hash;
+		if (e < 0)
+			return e;
+		*ret = str_hash(*ret, &s, sizeof(s));
+	}
+	return 0;
 }
 
 /* Is there a regular file, and has nobody but root written it (rule 12)? */
@@ -49,25 +40,21 @@ static int is_trusted(const struct root *r, const char *path, enum walk_flags fl
 	_cleanup_(walk_done) struct walk w = WALK_INIT;
 	int e = fs_walk(r, path, flags, NULL, NULL, &w);
 
-	if (e < 0)
-		return e;
-	*ret = w.error == 0 && w.trust.trust == TRUST_FINE && S_ISREG(w.st.st_mode);
-	return 0;
+	*ret = e == 0 && w.error == 0 && w.trust.trust == TRUST_FINE && S_ISREG(w.st.st_mode);
+	return e;
 }
 
-/* The query program is always the host's. */
-static int may_ask(const struct root *r, const char *program, const char *database,
-		   enum walk_flags flags, bool *ret)
+/* May a program be asked? It is always the host's; one of its databases must be there. */
+static int may_ask(const struct root *r, const char *program, enum walk_flags flags, bool *ret)
 {
 	_cleanup_(root_done) struct root host = ROOT_INIT;
 	int e = root_open(NULL, &host);
 
 	*ret = false;
-	if (e == 0)
-		e = is_trusted(r, database, flags, ret);
-	if (e == 0 && *ret)
-		e = is_trusted(&host, program, 0, ret);
-	return e;
+	for (size_t i = 0; e == 0 && !*ret && i < ELEMENTSOF(databases); i++)
+		if (str_eq(databases[i].program, program))
+			e = is_trusted(r, databases[i].path, flags, ret);
+	return e == 0 && *ret ? is_trusted(&host, program, 0, ret) : e;
 }
 
 static int add_spelling(char ***l, const char *path)
@@ -96,162 +83,105 @@ static int add_spellings(char ***l, const char *path)
 	return add_spelling(l, longer);
 }
 
-/* *ret is what the program printed, NULL if it did not run to its end (or failed, unless
- * `lenient`). */
-enum ask {
-	ASK_STRICT,
-	ASK_LENIENT, /* dpkg-query -S fails if one of several paths is nobody's */
-};
-
-static int ask(char *const *argv, enum ask how, char **ret)
+/* Asks `PROGRAM [--root=DIR] WORD... ABOUT...`. *ret is what it printed; NULL if it did not run to
+ * its end, or failed, which says nothing where several were asked about: dpkg-query -S fails if one
+ * of them is nobody's. */
+static int ask(const struct root *r, const char *const *words, char *const *about, char **ret)
 {
 	_cleanup_(child_answer_done) struct child_answer a = {0};
-	char *envp[] = {NULL};
-	int r = child_ask(argv, envp, SERVER_ASK_MAX, SERVER_ASK_TIMEOUT_USEC, &a);
+	_cleanup_strv_ char **argv = NULL;
+	_cleanup_free_ char *root = NULL;
+	const char *const envp[] = {NULL};
+	int e = strv_add(&argv, words[0]);
 
-	if (r < 0)
-		return r;
-	*ret = a.end == CHILD_EXITED && (a.number == 0 || how == ASK_LENIENT) ? TAKE_PTR(a.text)
-									      : NULL;
-	return 0;
-}
-
-static int start_argv(char ***argv, const char *program, const struct root *r)
-{
-	_cleanup_free_ char *option = NULL;
-	int e = strv_add(argv, program);
-
-	if (e < 0 || root_is_host(r))
-		return e;
-	if (asprintf(&option, "--root=%s", r->prefix) < 0) {
-		option = NULL;
-		return -ENOMEM;
+	if (e == 0 && !root_is_host(r)) {
+		if (asprintf(&root, "--root=%s", r->prefix) < 0) {
+			root = NULL;
+			return -ENOMEM;
+		}
+		e = strv_add(&argv, root);
 	}
-	return strv_add(argv, option);
-}
-
-static int add_all(char ***argv, char *const *words)
-{
-	int r = 0;
-
-	for (; *words && r == 0; words++)
-		r = strv_add(argv, *words);
-	return r;
+	while (e == 0 && *++words)
+		e = strv_add(&argv, *words);
+	for (size_t i = 0; e == 0 && about[i]; i++)
+		e = strv_add(&argv, about[i]);
+	if (e == 0)
+		e = child_ask((const char *const *)argv, envp, SERVER_ASK_MAX,
+			      SERVER_ASK_TIMEOUT_USEC, &a);
+	if (e == 0 && a.end == CHILD_EXITED && (a.number == 0 || (about[0] && about[1])))
+		*ret = TAKE_PTR(a.text);
+	return e;
 }
 
 /* `PACKAGE[:ARCH][, PACKAGE...]: /PATH` -> PACKAGE[:ARCH]. A path that is diverted belongs to
  * nobody that we could name: NULL. */
-static char *dpkg_owner(const char *text)
+static int dpkg_owner(const char *text, char **ret)
 {
 	const char *end = strstr(text, ": /");
-	size_t n;
 
-	if (!end || strstr(text, "diversion ") || memchr(text, '\n', (size_t)(end - text)))
-		return NULL;
-	n = strcspn(text, ",");
-	return strndup(text, MIN(n, (size_t)(end - text)));
-}
-
-static int dpkg_version(const struct root *r, char *const *paths, char **ret_text)
-{
-	static char search[] = "-S", show[] = "-W", format[] = "-f", wanted[] = "${Version}\n";
-	_cleanup_strv_ char **find = NULL, **get = NULL;
-	_cleanup_free_ char *found = NULL, *owner = NULL;
-	char *const find_words[] = {search, NULL};
-	int e = start_argv(&find, DPKG_QUERY, r);
-
-	if (e == 0)
-		e = add_all(&find, find_words);
-	if (e == 0)
-		e = add_all(&find, paths);
-	if (e == 0)
-		e = ask(find, ASK_LENIENT, &found);
-	if (e < 0 || !found)
-		return e;
-	owner = dpkg_owner(found);
-	if (!owner || owner[0] == '-')
+	if (!end || strstr(text, "diversion ") || memchr(text, '\n', (size_t)(end - text)) ||
+	    text[0] == '-')
 		return 0;
-	char *const get_words[] = {show, format, wanted, owner, NULL};
-
-	e = start_argv(&get, DPKG_QUERY, r);
-	if (e == 0)
-		e = add_all(&get, get_words);
-	return e == 0 ? ask(get, ASK_STRICT, ret_text) : e;
+	*ret = strndup(text, MIN(strcspn(text, ","), (size_t)(end - text)));
+	return *ret ? 0 : -ENOMEM;
 }
 
-static int rpm_version(const struct root *r, char *const *paths, char **ret_text)
+static int ask_dpkg(const struct root *r, char *const *paths, char **ret)
 {
-	static char by_file[] = "-qf", option[] = "--qf", format[] = "%{VERSION}\n";
+	static const char *const search[] = {DPKG_QUERY, "-S", NULL};
+	static const char *const show[] = {DPKG_QUERY, "-W", "-f", "${Version}\n", NULL};
+	_cleanup_free_ char *found = NULL, *owner = NULL;
+	int e = ask(r, search, paths, &found);
+
+	if (e == 0 && found)
+		e = dpkg_owner(found, &owner);
+	return e == 0 && owner ? ask(r, show, (char *const[]){owner, NULL}, ret) : e;
+}
+
+static int ask_rpm(const struct root *r, char *const *paths, char **ret)
+{
+	static const char *const query[] = {RPM, "-qf", "--qf", "%{VERSION}\n", NULL};
 	int e = 0;
 
-	for (; *paths && e == 0 && !*ret_text; paths++) {
-		char *const words[] = {by_file, option, format, *paths, NULL};
-		_cleanup_strv_ char **argv = NULL;
-
-		e = start_argv(&argv, RPM, r);
-		if (e == 0)
-			e = add_all(&argv, words);
-		if (e == 0)
-			e = ask(argv, ASK_STRICT, ret_text);
-	}
+	for (; *paths && e == 0 && !*ret; paths++)
+		e = ask(r, query, (char *const[]){*paths, NULL}, ret);
 	return e;
 }
 
-/* The first line, as a version; *ret stays NULL if it is none. */
-static int take_version(char *text, char **ret)
-{
-	int r;
-
-	if (!text)
-		return 0;
-	text[strcspn(text, "\n")] = '\0';
-	r = version_from_package(text, ret);
-	return r == -EINVAL ? 0 : r;
-}
-
-static int ask_dpkg(const struct root *r, char *const *paths, enum walk_flags flags, char **ret)
-{
-	_cleanup_free_ char *text = NULL;
-	bool may;
-	int e = may_ask(r, DPKG_QUERY, DPKG_STATUS, flags, &may);
-
-	if (e == 0 && may)
-		e = dpkg_version(r, paths, &text);
-	return e == 0 ? take_version(text, ret) : e;
-}
-
-static int ask_rpm(const struct root *r, char *const *paths, enum walk_flags flags, char **ret)
-{
-	_cleanup_free_ char *text = NULL;
-	bool may = false;
-	int e = 0;
-
-	for (size_t i = 0; i < ELEMENTSOF(rpm_files) && e == 0 && !may; i++)
-		e = may_ask(r, RPM, rpm_files[i], flags, &may);
-	if (e == 0 && may)
-		e = rpm_version(r, paths, &text);
-	return e == 0 ? take_version(text, ret) : e;
-}
+static const struct {
+	const char *program;
+	enum version_source source;
+	int (*ask)(const struct root *r, char *const *paths, char **ret);
+} managers[] = {
+	{DPKG_QUERY, VERSION_SOURCE_DPKG, ask_dpkg},
+	{RPM, VERSION_SOURCE_RPM, ask_rpm},
+};
 
 int pkgdb_version(const struct root *r, const char *path, const char *resolved,
 		  enum walk_flags flags, char **ret_version, enum version_source *ret_source)
 {
 	_cleanup_strv_ char **paths = NULL;
-	_cleanup_free_ char *version = NULL;
-	enum version_source source = VERSION_SOURCE_DPKG;
+	char *version = NULL;
 	int e = add_spellings(&paths, path);
 
 	if (e == 0)
 		e = add_spellings(&paths, resolved);
-	if (e == 0 && paths)
-		e = ask_dpkg(r, paths, flags, &version);
-	if (e == 0 && paths && !version) {
-		source = VERSION_SOURCE_RPM;
-		e = ask_rpm(r, paths, flags, &version);
+	*ret_source = VERSION_SOURCE_NONE;
+	for (size_t i = 0; e == 0 && paths && !version && i < ELEMENTSOF(managers); i++) {
+		_cleanup_free_ char *text = NULL;
+		bool may;
+
+		e = may_ask(r, managers[i].program, flags, &may);
+		if (e == 0 && may)
+			e = managers[i].ask(r, paths, &text);
+		if (e < 0 || !text)
+			continue;
+		text[strcspn(text, "\n")] = '\0'; /* the first line; may be no version */
+		e = version_from_package(text, &version);
+		e = e == -EINVAL ? 0 : e;
+		*ret_source = version ? managers[i].source : VERSION_SOURCE_NONE;
 	}
-	if (e < 0)
-		return e;
-	*ret_source = version ? source : VERSION_SOURCE_NONE;
-	*ret_version = TAKE_PTR(version);
-	return 0;
+	if (e == 0)
+		*ret_version = version;
+	return e;
 }

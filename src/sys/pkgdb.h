@@ -17,5 +17,5 @@
 int pkgdb_version(const struct root *r, const char *path, const char *resolved,
 		  enum walk_flags flags, char **ret_version, enum version_source *ret_source)
 	_must_check_ _nonnull_all_;
-/* Changes whenever a database does. */
-uint64_t pkgdb_stamp(const struct root *r) _nonnull_all_;
+/* Changes whenever a database does. 0 or -errno (ENOMEM, EMFILE...). */
+int pkgdb_stamp(const struct root *r, uint64_t *ret) _must_check_ _nonnull_all_;

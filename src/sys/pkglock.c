@@ -40,7 +40,7 @@ static int ask_one(const struct root *r, const char *path, struct lock_facts *l)
 	struct flock question = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 
 	if (fd < 0)
-		return fd == -ENOMEM || fd == -EMFILE || fd == -ENFILE || fd == -EACCES ? fd : 0;
+		return fs_is_fatal(fd) || fd == -EACCES ? fd : 0;
 	if (fcntl(fd, F_OFD_GETLK, &question) < 0 || question.l_type == F_UNLCK)
 		return 0;
 	l->path = path;

@@ -14,211 +14,62 @@
 #include <fcntl.h>
 #include <link.h>
 
-#if defined(__x86_64__)
-#define KIT_MACHINE EM_X86_64
-#elif defined(__i386__)
-#define KIT_MACHINE EM_386
-#elif defined(__aarch64__)
-#define KIT_MACHINE EM_AARCH64
-#elif defined(__arm__)
-#define KIT_MACHINE EM_ARM
-#elif defined(__riscv)
-#define KIT_MACHINE EM_RISCV
-#elif defined(__powerpc64__)
-#define KIT_MACHINE EM_PPC64
-#elif defined(__powerpc__)
-#define KIT_MACHINE EM_PPC
-#elif defined(__s390__)
-#define KIT_MACHINE EM_S390
-#elif defined(__loongarch__)
-#define KIT_MACHINE EM_LOONGARCH
-#elif defined(__mips__)
-#define KIT_MACHINE EM_MIPS
-#elif defined(__sparc__) && defined(__arch64__)
-#define KIT_MACHINE EM_SPARCV9
-#elif defined(__hppa__)
-#define KIT_MACHINE EM_PARISC
-#elif defined(__alpha__)
-#define KIT_MACHINE EM_ALPHA
-#elif defined(__ia64__)
-#define KIT_MACHINE EM_IA_64
-#elif defined(__m68k__)
-#define KIT_MACHINE EM_68K
-#elif defined(__sh__)
-#define KIT_MACHINE EM_SH
-#else
-#error "name the e_machine of this architecture here"
-#endif
-
-#define KIT_CLASS (__ELF_NATIVE_CLASS == 64 ? ELFCLASS64 : ELFCLASS32)
-#define KIT_DATA (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? ELFDATA2MSB : ELFDATA2LSB)
-
 #define DOUBT_TEXT_MAX 200
 
-/* What the program, or a database, said: all of server_facts that Version= has no part in. */
-struct answer {
-	char *version;
-	enum version_source source;
-	enum server_doubt doubt;
-	int number;
-	char *text;
-};
+/* The linker puts this name at the start of the program itself: its ELF header. */
+extern const ElfW(Ehdr) __ehdr_start __attribute__((__visibility__("hidden")));
 
-/* One program's facts. An answer that a database gave, or none, may be another one once libraries
- * or packages have changed though the program has not: `stamp` tells. The program's own stays. */
-struct server_memory {
-	bool has_elf;
-	struct signature elf_of;
-	int read_error;
-	struct elf_facts elf;
-
-	bool has_answer;
-	struct signature answer_of;
-	enum server_doubt not_asked_for; /* why it was not run, when it was not */
-	char *path;
-	uint64_t stamp;
-	struct answer answer;
-
-	struct loader_memory loader;
-};
-
-static void answer_done(struct answer *a)
+void server_own_machine(struct server_facts *s)
 {
-	free(a->version);
-	free(a->text);
-	*a = (struct answer){0};
+	s->class = __ehdr_start.e_ident[EI_CLASS];
+	s->data = __ehdr_start.e_ident[EI_DATA];
+	s->machine = __ehdr_start.e_machine;
 }
 
-int server_memory_new(struct server_memory **ret)
+void server_memory_done(struct server_memory *m)
 {
-	struct server_memory *m = calloc(1, sizeof(*m));
-
-	if (!m)
-		return -ENOMEM;
-	*ret = m;
-	return 0;
-}
-
-void server_memory_clear(struct server_memory *m)
-{
-	elf_facts_done(&m->elf);
-	answer_done(&m->answer);
+	server_facts_done(&m->answer);
 	free(m->path);
-	loader_memory_done(&m->loader);
 	*m = (struct server_memory){0};
-}
-
-struct server_memory *server_memory_free(struct server_memory *m)
-{
-	if (m)
-		server_memory_clear(m);
-	free(m);
-	return NULL;
 }
 
 /* ---- the program file ---- */
 
-static bool same_file(const struct signature *a, const struct signature *b)
-{
-	return a->inode == b->inode && a->ctime_nsec == b->ctime_nsec && a->size == b->size;
-}
-
-static int copy_elf(const struct elf_facts *from, struct elf_facts *to)
-{
-	int r;
-
-	*to = *from;
-	to->note_version = to->package_note = to->build_id = to->interpreter = NULL;
-	to->needed = NULL;
-	to->search_path = NULL;
-	r = str_replace(&to->note_version, from->note_version);
-	if (r == 0)
-		r = str_replace(&to->package_note, from->package_note);
-	if (r == 0)
-		r = str_replace(&to->build_id, from->build_id);
-	if (r == 0)
-		r = str_replace(&to->interpreter, from->interpreter);
-	if (r == 0)
-		r = strv_copy(&to->needed, from->needed);
-	return r;
-}
-
 /* Reads what is there now; a file that took its place since the walk has another signature, and is
  * read again by the next look. */
-static int read_elf(struct server_memory *m, const struct root *r, const struct file_facts *program)
+static int fill_program(const struct root *r, struct walk *w, struct server_facts *s)
 {
-	_cleanup_close_ int fd =
-		root_open_path(r, program->resolved, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-	struct elf_facts elf = {0};
-	struct stat st;
-	int e = 0;
-
-	m->has_elf = false;
-	elf_facts_done(&m->elf);
-	if (fd < 0)
-		e = fd;
-	else if (fstat(fd, &st) < 0)
-		e = -errno;
-	else if (!S_ISREG(st.st_mode))
-		e = -EMEDIUMTYPE;
-	else
-		e = elf_read(fd, &elf);
-	if (e == -ENOMEM || e == -EMFILE || e == -ENFILE)
-		return e;
-	m->read_error = -e;
-	m->elf = elf;
-	m->elf_of = program->signature;
-	m->has_elf = e == 0;
-	return 0;
-}
-
-/* A script may run a program that is replaced without a trace on the script. */
-static bool is_elf(const struct file_facts *program)
-{
-	return program->judged && program->elf.form == ELF_FORM_FINE;
-}
-
-static int fill_program(struct server_memory *m, const struct root *r, struct walk *w,
-			struct server_facts *s)
-{
+	_cleanup_close_ int fd = root_open_path(r, w->resolved, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	struct file_facts *p = &s->program;
-	int e = 0;
+	struct stat st;
+	int e = fd;
 
+	if (fd >= 0 && fstat(fd, &st) < 0)
+		e = -errno;
+	else if (fd >= 0)
+		e = S_ISREG(st.st_mode) ? elf_read(fd, &p->elf) : -EMEDIUMTYPE;
+	if (fs_is_fatal(e))
+		return e;
 	p->kind = FILE_REGULAR;
 	p->readable = w->st.st_mode & S_IRUSR;
+	p->read_error = -e;
+	p->judged = e == 0;
 	p->trust = w->trust;
 	w->trust = (struct trust_facts){0};
 	p->resolved = TAKE_PTR(w->resolved);
-	if (!m->has_elf || !same_file(&m->elf_of, &p->signature))
-		e = read_elf(m, r, p);
-	if (e < 0)
-		return e;
-	p->read_error = m->read_error;
-	p->judged = m->has_elf;
-	e = copy_elf(&m->elf, &p->elf);
-	if (e == 0)
-		e = file_facts_identify(p);
-	s->is_elf = is_elf(p);
-	s->class = s->is_elf ? p->elf.class : KIT_CLASS;
-	s->data = s->is_elf ? p->elf.data : KIT_DATA;
-	s->machine = s->is_elf ? p->elf.machine : KIT_MACHINE;
-	return e;
+	fs_signature(&w->st, &p->signature);
+	s->is_elf = p->judged && p->elf.form == ELF_FORM_FINE;
+	if (s->is_elf) {
+		s->class = p->elf.class;
+		s->data = p->elf.data;
+		s->machine = p->elf.machine;
+	}
+	return file_facts_identify(p);
 }
 
 /* ---- its version ---- */
 
-static int first_line(const char *text, char **ret)
-{
-	size_t n = strcspn(text, "\r\n");
-	char *line = strndup(text, MIN(n, DOUBT_TEXT_MAX));
-
-	if (!line)
-		return -ENOMEM;
-	*ret = line;
-	return 0;
-}
-
-static int judge_answer(const struct child_answer *said, struct answer *a)
+static int judge_answer(const struct child_answer *said, struct server_facts *a)
 {
 	static const enum server_doubt doubts[CHILD_END_MAX] = {
 		[CHILD_EXITED] = SERVER_DOUBT_STATUS,   [CHILD_SIGNALLED] = SERVER_DOUBT_SIGNAL,
@@ -229,7 +80,7 @@ static int judge_answer(const struct child_answer *said, struct answer *a)
 
 	if (said->end != CHILD_EXITED || said->number != 0) {
 		a->doubt = doubts[said->end];
-		a->number = said->number;
+		a->doubt_number = said->number;
 		return 0;
 	}
 	r = version_from_answer(said->text, &a->version);
@@ -238,15 +89,16 @@ static int judge_answer(const struct child_answer *said, struct answer *a)
 	if (r != -EINVAL)
 		return r;
 	a->doubt = SERVER_DOUBT_NONSENSE;
-	return first_line(said->text, &a->text);
+	a->doubt_text = strndup(said->text, MIN(strcspn(said->text, "\r\n"), DOUBT_TEXT_MAX));
+	return a->doubt_text ? 0 : -ENOMEM;
 }
 
-static int ask_program(const struct root *r, const struct file_facts *program, struct answer *a)
+static int ask_program(const struct root *r, const struct file_facts *program,
+		       struct server_facts *a)
 {
-	static char option[] = "--version";
 	_cleanup_(child_answer_done) struct child_answer said = {0};
 	_cleanup_free_ char *path = root_host_path(r, program->resolved);
-	char *argv[] = {path, option, NULL}, *envp[] = {NULL};
+	const char *const argv[] = {path, "--version", NULL}, *const envp[] = {NULL};
 	int e;
 
 	if (!path)
@@ -255,43 +107,39 @@ static int ask_program(const struct root *r, const struct file_facts *program, s
 	return e == 0 ? judge_answer(&said, a) : e;
 }
 
-/* The sandboxed daemon may write there, and whoever asks a program may be the start hook, which has
- * every privilege. */
-static bool is_writable_to_daemon(const struct config *c, const char *path)
-{
-	return path_below(path, STATE_RUN_DIR) || path_below(path, STATE_VAR_DIR) ||
-	       (c->links && path_below(path, c->links));
-}
-
-/* Rule 5: who must not be run, and why. */
+/* Rule 5: who must not be run, and why. Nothing is run from where the sandboxed daemon may write:
+ * whoever asks may be the start hook, which has every privilege. */
 static enum server_doubt why_not_ask(const struct root *r, const struct config *c,
 				     const struct file_facts *program, enum server_flags flags)
 {
-	if (program->trust.trust != TRUST_FINE || is_writable_to_daemon(c, program->resolved))
+	const char *path = program->resolved;
+
+	if (program->trust.trust != TRUST_FINE || path_below(path, STATE_RUN_DIR) ||
+	    path_below(path, STATE_VAR_DIR) || (c->links && path_below(path, c->links)))
 		return SERVER_DOUBT_UNTRUSTED;
 	if (!root_is_host(r) && !(flags & SERVER_ASK_PROGRAM))
 		return SERVER_DOUBT_NOT_ASKED;
 	return SERVER_DOUBT_NONE;
 }
 
-static uint64_t world_stamp(const struct root *r)
+/* Changes when packages or libraries do. */
+static int world_stamp(const struct root *r, uint64_t *ret)
 {
-	uint64_t hash = pkgdb_stamp(r);
-	struct stat st;
-	_cleanup_close_ int fd = root_open_path(r, LOADER_CACHE, O_PATH);
+	struct signature cache;
+	int e = fs_sign(r, LOADER_CACHE, &cache);
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return hash;
-	return str_hash(hash, &st.st_ctim, sizeof(st.st_ctim));
+	if (e == 0)
+		e = pkgdb_stamp(r, ret);
+	if (e == 0)
+		*ret = str_hash(*ret, &cache, sizeof(cache));
+	return e;
 }
 
-static bool remembers(const struct server_memory *m, const struct root *r, const char *path,
-		      const struct file_facts *program, enum server_doubt not_asked_for)
+static bool remembers(const struct server_memory *m, const struct config *c,
+		      const struct server_facts *s, enum server_doubt not_asked_for)
 {
-	if (!m->has_answer || m->not_asked_for != not_asked_for || !str_eq(m->path, path) ||
-	    !same_file(&m->answer_of, &program->signature) || !is_elf(program))
-		return false;
-	return m->answer.source == VERSION_SOURCE_PROGRAM || m->stamp == world_stamp(r);
+	return m->has_answer && m->not_asked_for == not_asked_for && str_eq(m->path, c->program) &&
+	       signature_equal(&m->answer.program.signature, &s->program.signature) && s->is_elf;
 }
 
 /* Fills m->answer. An attempt that did not even start is not remembered: what stopped it (ETXTBSY,
@@ -300,8 +148,7 @@ static int learn_answer(struct server_memory *m, const struct root *r, const str
 			const struct file_facts *program, enum server_doubt not_asked_for)
 {
 	enum walk_flags flags = c->require_root_owned ? 0 : WALK_ANY_OWNER;
-	_cleanup_(answer_done) struct answer a = {.doubt = not_asked_for};
-	uint64_t stamp = world_stamp(r); /* before asking: a change in between is seen next time */
+	_cleanup_(server_facts_done) struct server_facts a = {.doubt = not_asked_for};
 	int e = 0;
 
 	if (not_asked_for == SERVER_DOUBT_NONE)
@@ -312,13 +159,12 @@ static int learn_answer(struct server_memory *m, const struct root *r, const str
 		e = str_replace(&m->path, c->program);
 	if (e < 0)
 		return e;
-	answer_done(&m->answer);
+	server_facts_done(&m->answer);
 	m->answer = a;
-	a = (struct answer){0};
-	m->answer_of = program->signature;
+	m->answer.program.signature = program->signature;
 	m->not_asked_for = not_asked_for;
-	m->stamp = stamp;
-	m->has_answer = m->answer.doubt != SERVER_DOUBT_NOT_RUN;
+	m->has_answer = a.doubt != SERVER_DOUBT_NOT_RUN;
+	a = (struct server_facts){0};
 	return 0;
 }
 
@@ -326,35 +172,27 @@ static int fill_version(struct server_memory *m, const struct root *r, const str
 			enum server_flags flags, struct server_facts *s)
 {
 	enum server_doubt not_asked_for = why_not_ask(r, c, &s->program, flags);
+	bool known = remembers(m, c, s, not_asked_for);
+	uint64_t stamp; /* before asking: a change in between is seen next time */
 	int e = 0;
 
-	if (!remembers(m, r, c->program, &s->program, not_asked_for))
-		e = learn_answer(m, r, c, &s->program, not_asked_for);
+	if (!known || m->answer.source != VERSION_SOURCE_PROGRAM) {
+		e = world_stamp(r, &stamp);
+		if (e == 0 && !(known && m->stamp == stamp)) {
+			e = learn_answer(m, r, c, &s->program, not_asked_for);
+			m->stamp = stamp;
+			m->has_answer = m->has_answer && e == 0;
+		}
+	}
 	if (e == 0)
 		e = str_replace(&s->version, m->answer.version);
 	if (e == 0)
-		e = str_replace(&s->doubt_text, m->answer.text);
+		e = str_replace(&s->doubt_text, m->answer.doubt_text);
 	s->state = s->version ? SERVER_KNOWN : SERVER_UNKNOWN;
-	s->source = s->version ? m->answer.source : VERSION_SOURCE_NONE;
+	s->source = m->answer.source;
 	s->doubt = m->answer.doubt;
-	s->doubt_number = m->answer.number;
+	s->doubt_number = m->answer.doubt_number;
 	return e;
-}
-
-/* `Version=` comes first, and makes the server installed even without a program. */
-static int fill_configured(const struct config *c, struct server_facts *s)
-{
-	s->state = SERVER_KNOWN;
-	s->source = VERSION_SOURCE_CONFIG;
-	return str_replace(&s->version, c->version);
-}
-
-static void fill_unreadable(const struct walk *w, struct server_facts *s)
-{
-	s->state = SERVER_UNKNOWN;
-	s->doubt = SERVER_DOUBT_UNREADABLE;
-	s->program.kind = w->error == ELOOP ? FILE_LOOP : FILE_OTHER;
-	s->doubt_number = w->error ? w->error : S_ISDIR(w->st.st_mode) ? EISDIR : EMEDIUMTYPE;
 }
 
 int server_read(struct server_memory *m, const struct root *r, const struct config *c,
@@ -363,12 +201,7 @@ int server_read(struct server_memory *m, const struct root *r, const struct conf
 {
 	enum walk_flags walk_flags = c->require_root_owned ? 0 : WALK_ANY_OWNER;
 	_cleanup_(walk_done) struct walk w = WALK_INIT;
-	_cleanup_(server_facts_done) struct server_facts s = {
-		.state = SERVER_ABSENT,
-		.class = KIT_CLASS,
-		.data = KIT_DATA,
-		.machine = KIT_MACHINE,
-	};
+	_cleanup_(server_facts_done) struct server_facts s = {.state = SERVER_ABSENT};
 	int e = fs_walk(r, c->program, walk_flags, visit, userdata, &w);
 	bool there;
 
@@ -376,36 +209,27 @@ int server_read(struct server_memory *m, const struct root *r, const struct conf
 		e = visit(userdata, w.fd, w.resolved, "", false);
 	if (e < 0)
 		return e;
+	server_own_machine(&s);
 	there = w.error == 0 && S_ISREG(w.st.st_mode);
 	if (there) {
-		fs_signature(&w.st, &s.program.signature);
-		e = fill_program(m, r, &w, &s);
+		e = fill_program(r, &w, &s);
 	} else if (w.error != ENOENT && w.error != ENOTDIR) {
-		fill_unreadable(&w, &s);
+		s.state = SERVER_UNKNOWN;
+		s.doubt = SERVER_DOUBT_UNREADABLE;
+		s.program.kind = w.error == ELOOP ? FILE_LOOP : FILE_OTHER;
+		s.doubt_number = w.error ? w.error : S_ISDIR(w.st.st_mode) ? EISDIR : EMEDIUMTYPE;
 	}
-	if (e == 0 && c->version)
-		e = fill_configured(c, &s);
-	else if (e == 0 && there)
+	if (e == 0 && c->version) {
+		/* It comes first, and makes the server installed even without a program. */
+		s.state = SERVER_KNOWN;
+		s.source = VERSION_SOURCE_CONFIG;
+		e = str_replace(&s.version, c->version);
+	} else if (e == 0 && there) {
 		e = fill_version(m, r, c, flags, &s);
+	}
 	if (e < 0)
 		return e;
 	*ret = s;
 	s = (struct server_facts){0};
-	return 0;
-}
-
-int server_check_libraries(struct server_memory *m, const struct root *r,
-			   const struct server_facts *s)
-{
-	return loader_check_memory(&m->loader, r, s);
-}
-
-int server_find_missing(struct server_memory *m, const struct root *r, const struct server_facts *s,
-			const struct loader_question *q, char ***ret_missing, char **ret_question)
-{
-	if (root_is_host(r))
-		return loader_find_missing(&m->loader, r, s, q, ret_missing, ret_question);
-	*ret_missing = NULL;
-	*ret_question = NULL;
 	return 0;
 }

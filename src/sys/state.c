@@ -193,24 +193,26 @@ static void parse_file(char *flags, struct remembered *m)
 	}
 }
 
-/* KEY TAB FLAGS TAB LINK, the link escaped. */
+/* KEY TAB FLAGS TAB LINK, the link escaped; it becomes plain in its place. */
 static int parse_name(char *line, struct remembered_names *n)
 {
 	struct remembered m = {.key = line};
 	char *flags = strchr(line, '\t'), *link = flags ? strchr(flags + 1, '\t') : NULL;
-	_cleanup_free_ char *name = NULL;
+	_cleanup_free_ char *plain = NULL;
 	int r;
 
 	if (!link)
 		return 0;
 	*flags++ = 0;
 	*link++ = 0;
-	r = str_unescape(link, strlen(link), &name);
-	if (r == -EINVAL || (r >= 0 && (!*name || strchr(name, '/') || !name_is_valid(line))))
+	r = strchr(link, '\\') ? str_unescape(link, strlen(link), &plain) : 0;
+	if (plain)
+		memcpy(link, plain, strlen(plain) + 1);
+	if (r == -EINVAL || (r >= 0 && (!*link || strchr(link, '/') || !name_is_valid(line))))
 		return 0;
 	if (r < 0)
 		return r;
-	m.link = name;
+	m.link = link;
 	parse_file(flags, &m);
 	m.flags = (strstr(flags, "chosen") ? REMEMBERED_CHOSEN : 0U) |
 		  (strstr(flags, "parked") ? REMEMBERED_PARKED : 0U);
@@ -220,16 +222,16 @@ static int parse_name(char *line, struct remembered_names *n)
 int state_read_names(const struct root *r, struct remembered_names *ret)
 {
 	_cleanup_(remembered_names_done) struct remembered_names n = {0};
-	_cleanup_free_ char *text = NULL;
-	char *save = NULL;
-	int k = fs_read(r, NAMES, FILE_MAX_BYTES, &text, NULL);
+	int k = fs_read(r, NAMES, FILE_MAX_BYTES, &n.text, NULL);
 
 	if (k == -ENOMEM)
 		return k;
 	if (k < 0 && k != -ENOENT && k != -ENOTDIR)
 		n.error = -k;
-	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line;
-	     line = strtok_r(NULL, "\n", &save)) {
+	for (char *line = n.text, *next; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = 0;
 		if (line[0] == '#')
 			continue;
 		k = parse_name(line, &n);
@@ -252,9 +254,9 @@ int state_write_names(const struct root *r, const struct remembered_names *n, en
 	for (size_t i = 0; i < n->n; i++) {
 		const struct remembered *m = &n->items[i];
 
-		buf_printf(&b, "%s\t%s%s", m->key,
-			   m->flags & REMEMBERED_CHOSEN ? "chosen" : "found",
-			   m->flags & REMEMBERED_PARKED ? ",parked" : "");
+		buf_add(&b, m->key);
+		buf_add(&b, m->flags & REMEMBERED_CHOSEN ? "\tchosen" : "\tfound");
+		buf_add(&b, m->flags & REMEMBERED_PARKED ? ",parked" : "");
 		if (m->file)
 			buf_printf(&b, FILE_FLAG "%s:%s", m->file_for, m->file);
 		buf_add(&b, "\t");

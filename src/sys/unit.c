@@ -5,6 +5,8 @@
 #include "sys/clock.h"
 #include "sys/unit_bus.h"
 
+#include <systemd/sd-id128.h>
+
 #define UNIT_INTERFACE MANAGER ".Unit"
 #define SERVICE_INTERFACE MANAGER ".Service"
 #define OPEN_STEP_USEC (50 * USEC_PER_MSEC)
@@ -15,8 +17,6 @@ struct unit_manager *unit_manager_close(struct unit_manager *m)
 {
 	if (!m)
 		return NULL;
-	sd_bus_slot_unref(m->removed_slot);
-	sd_bus_slot_unref(m->changed_slot);
 	/* Not flushed: nothing that was sent is unanswered but what we gave up. */
 	sd_bus_close_unref(m->bus);
 	strv_free(m->paths);
@@ -35,8 +35,6 @@ static int open_once(uint64_t timeout_usec, struct unit_manager **ret)
 		return -ENOMEM;
 	m->timeout_usec = timeout_usec;
 	r = unit_bus_open(m);
-	if (r >= 0)
-		r = unit_bus_find_manager(m);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(m);
@@ -58,20 +56,18 @@ int unit_manager_open(uint64_t timeout_usec, struct unit_manager **ret)
 
 /* ---- properties ---- */
 
+/* As the manager says it; what is taken over as it is lies in `facts` already. */
 struct raw {
 	char *load;
 	char *active;
 	char *sub;
-	char *invocation;
 	char *id;
+	char *root;
 	char **names;
-	uint64_t start_usec;
-	uint64_t start_limit_usec;
-	uint32_t main_pid;
-	uint32_t job;
 	struct unit_commands before; /* ExecStartPre= */
 	struct unit_commands reload;
-	bool own_root;
+	uint32_t job;
+	struct unit_facts facts;
 };
 
 static void raw_done(struct raw *w)
@@ -79,101 +75,108 @@ static void raw_done(struct raw *w)
 	free(w->load);
 	free(w->active);
 	free(w->sub);
-	free(w->invocation);
 	free(w->id);
+	free(w->root);
 	strv_free(w->names);
-	*w = (struct raw){0};
-}
-
-static int read_text(sd_bus_message *v, char **s)
-{
-	const char *text;
-	int r = sd_bus_message_read(v, "v", "s", &text);
-
-	return r < 0 ? r : str_replace(s, text);
-}
-
-static int read_is_set(sd_bus_message *v, bool *ret)
-{
-	const char *text = "";
-	int r = sd_bus_message_read(v, "v", "s", &text);
-
-	*ret = *text != 0;
-	return r;
+	unit_facts_done(&w->facts);
 }
 
 /* Empty while the unit never ran: NULL. */
 static int read_invocation(sd_bus_message *v, char **ret)
 {
-	const uint8_t *id;
+	char hex[SD_ID128_STRING_MAX];
+	sd_id128_t id;
+	const void *bytes;
 	size_t n;
-	char hex[33];
-	int r = sd_bus_message_enter_container(v, 'v', "ay");
+	int r = sd_bus_message_read_array(v, 'y', &bytes, &n);
 
-	if (r < 0)
-		return r;
-	r = sd_bus_message_read_array(v, 'y', (const void **)&id, &n);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_exit_container(v);
-	if (r < 0)
-		return r;
-	if (n != 16)
-		return str_replace(ret, NULL);
-	for (size_t i = 0; i < n; i++)
-		(void)snprintf(hex + 2 * i, 3, "%02x", id[i]);
-	return str_replace(ret, hex);
+	if (r < 0 || n != sizeof(id))
+		return r < 0 ? r : str_replace(ret, NULL);
+	memcpy(&id, bytes, n);
+	return str_replace(ret, sd_id128_to_string(id, hex));
 }
 
 static int read_names(sd_bus_message *v, char ***ret)
 {
-	_cleanup_strv_ char **names = NULL;
-	const char *name;
-	int r = sd_bus_message_enter_container(v, 'v', "as");
+	strv_free(TAKE_PTR(*ret));
+	return sd_bus_message_read_strv(v, ret);
+}
 
-	if (r >= 0)
-		r = sd_bus_message_enter_container(v, 'a', "s");
-	while (r >= 0 && (r = sd_bus_message_read_basic(v, 's', &name)) > 0)
-		r = strv_add(&names, name);
-	if (r >= 0)
-		r = sd_bus_message_exit_container(v);
-	if (r >= 0)
-		r = sd_bus_message_exit_container(v);
-	if (r < 0)
-		return r;
-	strv_free(*ret);
-	*ret = TAKE_PTR(names);
-	return 0;
+static int read_text(sd_bus_message *v, char **ret)
+{
+	const char *text;
+	int r = sd_bus_message_read_basic(v, 's', &text);
+
+	return r < 0 ? r : str_replace(ret, text);
+}
+
+enum property_kind {
+	PROPERTY_TEXT,
+	PROPERTY_TIME,
+	PROPERTY_PID,
+	PROPERTY_JOB,
+	PROPERTY_NAMES,
+	PROPERTY_INVOCATION,
+	PROPERTY_COMMANDS,
+};
+
+#define RAW(member) offsetof(struct raw, member)
+
+static const struct property {
+	const char *name;
+	enum property_kind kind;
+	const char *type;
+	size_t offset;
+} properties[] = {
+	{"LoadState", PROPERTY_TEXT, "s", RAW(load)},
+	{"ActiveState", PROPERTY_TEXT, "s", RAW(active)},
+	{"SubState", PROPERTY_TEXT, "s", RAW(sub)},
+	{"Id", PROPERTY_TEXT, "s", RAW(id)},
+	{"RootDirectory", PROPERTY_TEXT, "s", RAW(root)},
+	{"ExecMainStartTimestamp", PROPERTY_TIME, "t", RAW(facts.start_usec)},
+	{"TimeoutStartUSec", PROPERTY_TIME, "t", RAW(facts.start_limit_usec)},
+	{"MainPID", PROPERTY_PID, "u", RAW(facts.main_pid)},
+	{"Job", PROPERTY_JOB, "(uo)", RAW(job)},
+	{"Names", PROPERTY_NAMES, "as", RAW(names)},
+	{"InvocationID", PROPERTY_INVOCATION, "ay", RAW(facts.invocation)},
+	{"ExecReload", PROPERTY_COMMANDS, UNIT_COMMANDS, RAW(reload)},
+	{"ExecStartPre", PROPERTY_COMMANDS, UNIT_COMMANDS, RAW(before)},
+};
+
+static int read_field(sd_bus_message *v, enum property_kind kind, void *field)
+{
+	switch (kind) {
+	case PROPERTY_TEXT:
+		return read_text(v, field);
+	case PROPERTY_TIME:
+		return sd_bus_message_read_basic(v, 't', field);
+	case PROPERTY_PID:
+		return sd_bus_message_read_basic(v, 'u', field);
+	case PROPERTY_JOB:
+		return sd_bus_message_read(v, "(uo)", field, NULL);
+	case PROPERTY_NAMES:
+		return read_names(v, field);
+	case PROPERTY_INVOCATION:
+		return read_invocation(v, field);
+	case PROPERTY_COMMANDS:
+	default:
+		return unit_bus_read_commands(v, field);
+	}
 }
 
 static int read_property(sd_bus_message *v, const char *name, struct raw *w)
 {
-	if (str_eq(name, "LoadState"))
-		return read_text(v, &w->load);
-	if (str_eq(name, "ActiveState"))
-		return read_text(v, &w->active);
-	if (str_eq(name, "SubState"))
-		return read_text(v, &w->sub);
-	if (str_eq(name, "InvocationID"))
-		return read_invocation(v, &w->invocation);
-	if (str_eq(name, "ExecMainStartTimestamp"))
-		return sd_bus_message_read(v, "v", "t", &w->start_usec);
-	if (str_eq(name, "Id"))
-		return read_text(v, &w->id);
-	if (str_eq(name, "Names"))
-		return read_names(v, &w->names);
-	if (str_eq(name, "Job"))
-		return sd_bus_message_read(v, "v", "(uo)", &w->job, NULL);
-	if (str_eq(name, "TimeoutStartUSec"))
-		return sd_bus_message_read(v, "v", "t", &w->start_limit_usec);
-	if (str_eq(name, "MainPID"))
-		return sd_bus_message_read(v, "v", "u", &w->main_pid);
-	if (str_eq(name, "ExecReload"))
-		return unit_bus_read_commands(v, &w->reload);
-	if (str_eq(name, "ExecStartPre"))
-		return unit_bus_read_commands(v, &w->before);
-	if (str_eq(name, "RootDirectory"))
-		return read_is_set(v, &w->own_root);
+	for (size_t i = 0; i < ELEMENTSOF(properties); i++) {
+		const struct property *p = &properties[i];
+		int r;
+
+		if (!str_eq(name, p->name))
+			continue;
+		r = sd_bus_message_enter_container(v, 'v', p->type);
+		if (r >= 0)
+			r = read_field(v, p->kind, (char *)w + p->offset);
+		return r >= 0 ? sd_bus_message_exit_container(v) : r;
+	}
 	return sd_bus_message_skip(v, "v");
 }
 
@@ -181,13 +184,12 @@ static int read_property(sd_bus_message *v, const char *name, struct raw *w)
 static int read_interface(struct unit_manager *m, const char *path, const char *interface,
 			  struct raw *w)
 {
-	_cleanup_message_ sd_bus_message *call = NULL, *reply = NULL;
-	int r = unit_bus_new_call(m, path, "org.freedesktop.DBus.Properties", "GetAll", &call);
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	int r = unit_bus_call(
+		m,
+		&(struct unit_call){.object = path, .member = "GetAll", .arguments = {interface}},
+		&reply);
 
-	if (r >= 0)
-		r = sd_bus_message_append_basic(call, 's', interface);
-	if (r >= 0)
-		r = unit_bus_send(m, call, NULL, &reply);
 	if (r >= 0)
 		r = sd_bus_message_enter_container(reply, 'a', "{sv}");
 	while (r >= 0) {
@@ -240,11 +242,12 @@ static int read_raw(struct unit_manager *m, const char *name, struct raw *w)
 	_cleanup_message_ sd_bus_message *reply = NULL;
 	_cleanup_(raw_done) struct raw again = {0};
 	const char *path;
-	int r = unit_bus_call(m, "LoadUnit", (const char *const[]){name, NULL}, NULL, &reply);
+	int r = unit_bus_call(m, &(struct unit_call){.member = "LoadUnit", .arguments = {name}},
+			      &reply);
 
 	if (r >= 0)
 		r = sd_bus_message_read_basic(reply, 'o', &path);
-	if (r >= 0 && m->changed_slot && !strv_has(m->paths, path))
+	if (r >= 0 && m->subscribed && !strv_has(m->paths, path))
 		r = strv_add(&m->paths, path);
 	if (r >= 0)
 		r = read_interface(m, path, UNIT_INTERFACE, w);
@@ -256,7 +259,8 @@ static int read_raw(struct unit_manager *m, const char *name, struct raw *w)
 	r = read_interface(m, path, SERVICE_INTERFACE, w);
 	if (r >= 0)
 		r = read_interface(m, path, UNIT_INTERFACE, &again);
-	if (r >= 0 && !(str_eq(w->invocation, again.invocation) && str_eq(w->active, again.active)))
+	if (r >= 0 && !(str_eq(w->facts.invocation, again.facts.invocation) &&
+			str_eq(w->active, again.active)))
 		r = str_replace(&w->active, "activating");
 	return r;
 }
@@ -275,37 +279,33 @@ static int order_names(const struct raw *w, char ***ret)
 int unit_read(struct unit_manager *m, const char *name, struct unit_facts *ret)
 {
 	_cleanup_(raw_done) struct raw w = {0};
-	_cleanup_(unit_facts_done) struct unit_facts u = {0};
-	int r = str_replace(&u.name, name);
+	int r = read_raw(m, name, &w);
 
-	if (r < 0)
-		return r;
-	r = read_raw(m, name, &w);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0) {
-		u.state = UNIT_UNKNOWN;
-		u.error = -r;
+		unit_facts_done(&w.facts);
+		w.facts.state = UNIT_UNKNOWN;
+		w.facts.error = -r;
 	} else {
-		u.state = state_of(&w);
-		u.invocation = TAKE_PTR(w.invocation);
-		u.start_usec = w.start_usec;
-		u.main_pid = (int)w.main_pid;
-		u.start_limit_usec = w.start_limit_usec;
-		u.own_reload = w.reload.others;
-		u.hook = w.before.ours;
-		u.hook_ended = w.before.ended;
-		u.hook_status = w.before.status;
-		u.own_root = w.own_root;
-		u.job = w.job != 0;
-		r = describe(&w, &u.sub_state);
+		w.facts.state = state_of(&w);
+		w.facts.own_reload = w.reload.others;
+		w.facts.hook = w.before.ours;
+		w.facts.hook_ended = w.before.ended;
+		w.facts.hook_status = w.before.status;
+		w.facts.own_root = w.root && *w.root;
+		w.facts.job = w.job != 0;
+		r = describe(&w, &w.facts.sub_state);
 		if (r >= 0)
-			r = order_names(&w, &u.names);
+			r = order_names(&w, &w.facts.names);
 		if (r < 0)
 			return r;
 	}
-	*ret = u;
-	u = (struct unit_facts){0};
+	r = str_replace(&w.facts.name, name);
+	if (r < 0)
+		return r;
+	*ret = w.facts;
+	w.facts = (struct unit_facts){0};
 	return 0;
 }
 
@@ -313,11 +313,11 @@ int unit_read(struct unit_manager *m, const char *name, struct unit_facts *ret)
 
 int unit_reset_failed(struct unit_manager *m, const char *name)
 {
-	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-	int r = unit_bus_call(m, "ResetFailedUnit", (const char *const[]){name, NULL}, &error,
-			      NULL);
-
-	return r < 0 && sd_bus_error_has_name(&error, MANAGER ".NoSuchUnit") ? 0 : r;
+	return unit_bus_call(m,
+			     &(struct unit_call){.member = "ResetFailedUnit",
+						 .arguments = {name},
+						 .forgiven = MANAGER ".NoSuchUnit"},
+			     NULL);
 }
 
 static int on_job_removed(sd_bus_message *s, void *userdata, sd_bus_error *error)
@@ -348,30 +348,28 @@ static int on_changed(sd_bus_message *s, void *userdata, sd_bus_error *error)
 
 int unit_subscribe(struct unit_manager *m)
 {
-	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	/* On a direct connection no message names its sender. */
 	const char *sender = m->direct ? NULL : MANAGER;
 	int r;
 
 	if (m->subscribed)
 		return 0;
-	r = sd_bus_match_signal(m->bus, &m->removed_slot, sender, MANAGER_PATH, MANAGER_INTERFACE,
-				"JobRemoved", on_job_removed, m);
+	/* Both stay as long as the connection; asked for twice they do no harm. */
+	r = sd_bus_match_signal(m->bus, NULL, sender, MANAGER_PATH, MANAGER_INTERFACE, "JobRemoved",
+				on_job_removed, m);
 	if (r >= 0)
-		r = sd_bus_match_signal(m->bus, &m->changed_slot, sender, NULL,
+		r = sd_bus_match_signal(m->bus, NULL, sender, NULL,
 					"org.freedesktop.DBus.Properties", "PropertiesChanged",
 					on_changed, m);
 	if (r < 0)
 		return unit_bus_lost(r);
 	/* The manager sends no signals at all to those who did not ask for them. */
-	r = unit_bus_call(m, "Subscribe", (const char *const[]){NULL}, &error, NULL);
-	if (r < 0 && !sd_bus_error_has_name(&error, MANAGER ".AlreadySubscribed")) {
-		m->removed_slot = sd_bus_slot_unref(m->removed_slot);
-		m->changed_slot = sd_bus_slot_unref(m->changed_slot);
-		return r;
-	}
-	m->subscribed = true;
-	return 0;
+	r = unit_bus_call(m,
+			  &(struct unit_call){.member = "Subscribe",
+					      .forgiven = MANAGER ".AlreadySubscribed"},
+			  NULL);
+	m->subscribed = r >= 0;
+	return r;
 }
 
 int unit_wait(struct unit_manager *m, int other, uint64_t deadline_usec)
@@ -386,13 +384,19 @@ int unit_wait(struct unit_manager *m, int other, uint64_t deadline_usec)
 
 int unit_ask_job(struct unit_manager *m, const char *name, enum unit_job job)
 {
+	static const char *const members[UNIT_JOB_MAX] = {
+		[UNIT_JOB_TRY_RESTART] = "TryRestartUnit",
+		[UNIT_JOB_RELOAD] = "ReloadUnit",
+	};
 	_cleanup_message_ sd_bus_message *reply = NULL;
 	const char *path;
 	int r = unit_subscribe(m);
 
 	if (r >= 0)
-		r = unit_bus_call(m, job == UNIT_JOB_RELOAD ? "ReloadUnit" : "TryRestartUnit",
-				  (const char *const[]){name, "replace", NULL}, NULL, &reply);
+		r = unit_bus_call(
+			m,
+			&(struct unit_call){.member = members[job], .arguments = {name, "replace"}},
+			&reply);
 	if (r >= 0)
 		r = sd_bus_message_read_basic(reply, 'o', &path);
 	if (r < 0)
@@ -421,6 +425,7 @@ int unit_await_job(struct unit_manager *m, uint64_t timeout_usec, char **ret_res
 
 int unit_start(struct unit_manager *m, const char *name)
 {
-	return unit_bus_call(m, "StartUnit", (const char *const[]){name, "replace", NULL}, NULL,
-			     NULL);
+	return unit_bus_call(
+		m, &(struct unit_call){.member = "StartUnit", .arguments = {name, "replace"}},
+		NULL);
 }

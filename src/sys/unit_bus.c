@@ -65,79 +65,33 @@ static int wait_ready(sd_bus *bus, uint64_t deadline)
 	return r < 0 ? unit_bus_lost(r) : 0;
 }
 
-static int open_direct(sd_bus **ret)
+int unit_bus_call(struct unit_manager *m, const struct unit_call *c, sd_bus_message **ret)
 {
-	sd_bus *bus = NULL;
-	int r = sd_bus_new(&bus);
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_message_ sd_bus_message *call = NULL;
+	int r = sd_bus_message_new_method_call(
+		m->bus, &call, MANAGER, c->object ? c->object : MANAGER_PATH,
+		c->object ? "org.freedesktop.DBus.Properties" : MANAGER_INTERFACE, c->member);
 
-	if (r < 0)
-		return r;
-	r = sd_bus_set_address(bus, "unix:path=" PRIVATE_SOCKET);
-	if (r >= 0)
-		r = sd_bus_start(bus);
-	if (r < 0) {
-		sd_bus_close_unref(bus);
-		return r;
-	}
-	*ret = bus;
-	return 0;
-}
-
-int unit_bus_new_call(struct unit_manager *m, const char *path, const char *interface,
-		      const char *member, sd_bus_message **ret)
-{
-	sd_bus_message *call = NULL;
-	int r = sd_bus_message_new_method_call(m->bus, &call, MANAGER, path, interface, member);
-
-	if (r < 0)
-		return unit_bus_lost(r);
 	/* Looking must not start anything. */
-	r = sd_bus_message_set_auto_start(call, 0);
-	if (r < 0) {
-		sd_bus_message_unref(call);
-		return unit_bus_lost(r);
-	}
-	*ret = call;
-	return 0;
-}
-
-int unit_bus_send(struct unit_manager *m, sd_bus_message *call, sd_bus_error *error,
-		  sd_bus_message **ret)
-{
-	int r = sd_bus_call(m->bus, call, m->timeout_usec, error, ret);
-
+	if (r >= 0)
+		r = sd_bus_message_set_auto_start(call, 0);
+	for (size_t i = 0; r >= 0 && i < ELEMENTSOF(c->arguments) && c->arguments[i]; i++)
+		r = sd_bus_message_append_basic(call, 's', c->arguments[i]);
+	if (r >= 0)
+		r = sd_bus_call(m->bus, call, m->timeout_usec, &error, ret);
+	if (r < 0 && c->forgiven && sd_bus_error_has_name(&error, c->forgiven))
+		return 0;
 	return r < 0 ? unit_bus_lost(r) : 0;
 }
 
-/* A call of the manager with string arguments (NULL-terminated list). */
-int unit_bus_call(struct unit_manager *m, const char *member, const char *const *arguments,
-		  sd_bus_error *error, sd_bus_message **ret)
+static int find_manager(struct unit_manager *m)
 {
-	_cleanup_message_ sd_bus_message *call = NULL;
-	int r = unit_bus_new_call(m, MANAGER_PATH, MANAGER_INTERFACE, member, &call);
-
-	for (size_t i = 0; r >= 0 && arguments[i]; i++)
-		r = sd_bus_message_append_basic(call, 's', arguments[i]);
-	if (r < 0)
-		return r;
-	return unit_bus_send(m, call, error, ret);
-}
-
-/* Does anybody own the manager's name? A direct connection leads to nobody else. */
-int unit_bus_find_manager(struct unit_manager *m)
-{
-	_cleanup_message_ sd_bus_message *call = NULL, *reply = NULL;
-	int r, owned = 0;
-
-	if (m->direct)
-		return 0;
-	r = sd_bus_message_new_method_call(m->bus, &call, "org.freedesktop.DBus",
-					   "/org/freedesktop/DBus", "org.freedesktop.DBus",
-					   "NameHasOwner");
-	if (r >= 0)
-		r = sd_bus_message_append_basic(call, 's', MANAGER);
-	if (r >= 0)
-		r = unit_bus_send(m, call, NULL, &reply);
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	int owned = 0;
+	int r = sd_bus_call_method(m->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+				   "org.freedesktop.DBus", "NameHasOwner", NULL, &reply, "s",
+				   MANAGER);
 	if (r >= 0)
 		r = sd_bus_message_read_basic(reply, 'b', &owned);
 	if (r < 0)
@@ -152,26 +106,29 @@ int unit_bus_open(struct unit_manager *m)
 
 	if (r >= 0)
 		r = wait_ready(m->bus, deadline);
-	if (r >= 0 || r == -ENOMEM)
-		return r;
-
-	sd_bus_close_unref(m->bus);
-	m->bus = NULL;
-	m->direct = true;
-	if (access(PRIVATE_SOCKET, F_OK) < 0)
-		return r;
-	r = open_direct(&m->bus);
-	return r < 0 ? r : wait_ready(m->bus, deadline);
+	if (r < 0 && r != -ENOMEM && access(PRIVATE_SOCKET, F_OK) == 0) {
+		m->bus = sd_bus_close_unref(m->bus);
+		m->direct = true;
+		r = sd_bus_new(&m->bus);
+		if (r >= 0)
+			r = sd_bus_set_address(m->bus, "unix:path=" PRIVATE_SOCKET);
+		if (r >= 0)
+			r = sd_bus_start(m->bus);
+		if (r >= 0)
+			r = wait_ready(m->bus, deadline);
+	}
+	if (r >= 0)
+		r = sd_bus_set_method_call_timeout(m->bus, m->timeout_usec);
+	/* A direct connection leads to nobody else. */
+	return r < 0 || m->direct ? MIN(r, 0) : find_manager(m);
 }
 
 /* Drop-ins append to a list, so our command may stand beside one of the unit's own (rule 19). */
 int unit_bus_read_commands(sd_bus_message *v, struct unit_commands *ret)
 {
 	struct unit_commands c = {0};
-	int r = sd_bus_message_enter_container(v, 'v', "a(sasbttttuii)");
+	int r = sd_bus_message_enter_container(v, 'a', "(sasbttttuii)");
 
-	if (r >= 0)
-		r = sd_bus_message_enter_container(v, 'a', "(sasbttttuii)");
 	while (r >= 0) {
 		const char *path = "";
 		uint64_t ended = 0;
@@ -197,8 +154,6 @@ int unit_bus_read_commands(sd_bus_message *v, struct unit_commands *ret)
 		c.ended = ended > 0;
 		c.status = status;
 	}
-	if (r >= 0)
-		r = sd_bus_message_exit_container(v);
 	if (r >= 0)
 		r = sd_bus_message_exit_container(v);
 	if (r >= 0)

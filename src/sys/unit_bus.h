@@ -15,15 +15,12 @@
 #define MANAGER_INTERFACE MANAGER ".Manager"
 
 #define _cleanup_message_ _cleanup_(sd_bus_message_unrefp)
-#define _cleanup_error_ _cleanup_(sd_bus_error_free)
 
 struct unit_manager {
 	sd_bus *bus;
 	bool direct; /* the manager's own socket: no bus daemon, no names */
 	bool subscribed;
 	uint64_t timeout_usec;
-	sd_bus_slot *removed_slot;
-	sd_bus_slot *changed_slot;
 	char **paths;     /* of the units that were read */
 	bool news;        /* something has happened to one of them */
 	char *job;        /* the one that is awaited */
@@ -39,13 +36,13 @@ struct unit_commands {
 	bool others; /* holds one that is not */
 };
 
-/* Out of a property's variant. 0 or -errno. */
+/* Out of a property of that type. 0 or -errno. */
+#define UNIT_COMMANDS "a(sasbttttuii)"
 int unit_bus_read_commands(sd_bus_message *v, struct unit_commands *ret) _must_check_ _nonnull_all_;
 
-/* Connects m within its time limit. 0 or -errno; m is closed by its owner either way. */
+/* Connects m with the manager within its time limit. 0, -ENOTCONN (nobody owns its name now), or
+ * -errno; m is closed by its owner either way. */
 int unit_bus_open(struct unit_manager *m) _must_check_ _nonnull_all_;
-/* Does anybody own the manager's name? 0, -ENOTCONN (not now), -errno. */
-int unit_bus_find_manager(struct unit_manager *m) _must_check_ _nonnull_all_;
 
 /* CLOCK_MONOTONIC in so many microseconds. */
 uint64_t unit_bus_deadline(uint64_t usec);
@@ -56,11 +53,13 @@ int unit_bus_step(sd_bus *bus, uint64_t deadline) _must_check_ _nonnull_all_;
 /* The same, and 1 when there is something to read from another descriptor. */
 int unit_bus_step_or(sd_bus *bus, int other, uint64_t deadline) _must_check_ _nonnull_all_;
 
-int unit_bus_new_call(struct unit_manager *m, const char *path, const char *interface,
-		      const char *member, sd_bus_message **ret) _must_check_ _nonnull_all_;
-/* error and ret may be NULL. 0 or -errno. */
-int unit_bus_send(struct unit_manager *m, sd_bus_message *call, sd_bus_error *error,
-		  sd_bus_message **ret) _must_check_ _nonnull_(1, 2);
-/* A call of the manager with string arguments (NULL-terminated list). */
-int unit_bus_call(struct unit_manager *m, const char *member, const char *const *arguments,
-		  sd_bus_error *error, sd_bus_message **ret) _must_check_ _nonnull_(1, 2, 3);
+/* A call of the manager, or of one of its objects for properties. */
+struct unit_call {
+	const char *object; /* NULL: the manager itself */
+	const char *member;
+	const char *arguments[2]; /* texts */
+	const char *forgiven;     /* the name of an error that is none here */
+};
+/* ret may be NULL. 0 or -errno. */
+int unit_bus_call(struct unit_manager *m, const struct unit_call *c, sd_bus_message **ret)
+	_must_check_ _nonnull_(1, 2);

@@ -96,9 +96,10 @@ def test_the_configuration_directories_are_named():
 
 def gates_of_the_code():
     """Codes in the order in which they are tried."""
-    enum = re.search(r"enum gate \{(.*?)\}", source("src/core/plan.h"), re.S)[1]
+    enum = re.search(r"enum gate \{(.*?)\}", source("src/core/gate.h"), re.S)[1]
     order = re.findall(r"\b(GATE_\w+)", enum)
-    codes = dict(re.findall(r'\[(GATE_\w+)\] = "([a-z-]+)"', source("src/core/wording.c")))
+    rows = source("src/core/gate.c") + source("src/core/gate_file.c")
+    codes = dict(re.findall(r'\[(GATE_\w+)\] = \{"([a-z-]+)"', rows))
     return [codes[g] for g in order if g not in ("GATE_LINKED", "GATE_MAX")]
 
 

@@ -55,18 +55,24 @@ static void check_remarks(const struct config_remarks *l, unsigned lines)
 static void print_list(struct buf *b, const char *key, char *const *list)
 {
 	buf_printf(b, "%s=", key);
-	for (; *list; list++)
-		buf_printf(b, " %s", *list);
+	for (; *list; list++) {
+		buf_add(b, " ");
+		buf_add(b, *list);
+	}
 	buf_add(b, "\n");
 }
 
 static void print_value(struct buf *b, const char *key, const char *value)
 {
-	buf_printf(b, "%s=%s\n", key, value ? value : "");
+	buf_printf(b, "%s=", key);
+	buf_add(b, value);
+	buf_add(b, "\n");
 }
 
 static void print(const struct config *c, struct buf *b)
 {
+	static const char *const actions[ACTION_MAX] = {"auto", "restart", "none"};
+
 	buf_add(b, "[Plugind]\n");
 	print_list(b, "Store", c->stores);
 	print_list(b, "Unit", c->units);
@@ -74,7 +80,7 @@ static void print(const struct config *c, struct buf *b)
 	print_value(b, "Program", c->program);
 	print_value(b, "Version", c->version);
 	print_value(b, "LinkName", c->link_name);
-	print_value(b, "Action", action_to_string(c->action));
+	print_value(b, "Action", actions[c->action]);
 	print_value(b, "Unversioned", unversioned_to_string(c->unversioned));
 	if (c->settle_usec != USEC_INFINITY)
 		buf_printf(b, "SettleSec=%lluus\n", (unsigned long long)c->settle_usec);

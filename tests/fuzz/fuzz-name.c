@@ -8,11 +8,13 @@
 
 static void check_fine(const struct name *n, const char *dir, const char *file)
 {
-	_cleanup_free_ char *link = NULL, *printed = NULL;
+	_cleanup_(pool_done) struct pool memory = {0};
+	_cleanup_free_ char *printed = NULL;
 	struct name again = {0};
+	const char *link;
 
 	must(name_is_valid(n->name));
-	must(name_default_link(n, file, &link) == 0);
+	link = name_default_link(n, file, &memory);
 	must(str_ends(link, ".so") && link[0] != '.' && !strchr(link, '/'));
 	if (n->layout != LAYOUT_A) {
 		must(str_eq(link, file));
@@ -45,6 +47,7 @@ static void check_parse(const char *dir, const char *file)
 	must(!n.dir_version || version_is_valid(n.dir_version));
 	key = name_key(n.name);
 	must(str_eq(key, n.key));
+	must(name_names(file, n.key) == (n.problem == NAME_FINE));
 	if (n.problem == NAME_FINE)
 		check_fine(&n, dir, file);
 	else

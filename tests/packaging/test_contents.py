@@ -21,7 +21,6 @@ DEBIAN_NAMES = {
     "meson": "meson",
     "pkgconfig(cmocka)": "libcmocka-dev",
     "pkgconfig(json-c)": "libjson-c-dev",
-    "pkgconfig(libelf)": "libelf-dev",
     "pkgconfig(libsystemd)": "libsystemd-dev",
     "pkgconfig(smartcols)": "libsmartcols-dev",
     "systemd-rpm-macros": "systemd-dev",

@@ -29,7 +29,8 @@ static bool chance(struct maker *k, unsigned percent)
 
 static void add(struct maker *k, const char *line)
 {
-	buf_printf(&k->text, "%s\n", line);
+	buf_add(&k->text, line);
+	buf_add(&k->text, "\n");
 }
 
 static void make_path(struct maker *k, const char *name, char *ret, size_t size)

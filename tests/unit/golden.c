@@ -13,6 +13,7 @@ void world_done(struct world *w)
 	free(w->others);
 	free(w->expect);
 	free(w->error);
+	pool_done(&w->texts);
 	*w = (struct world){0};
 }
 
@@ -252,4 +253,104 @@ int world_print_plan(const struct world *w, const struct plan *p, char **ret)
 		buf_add(&b, "\n");
 	}
 	return buf_take(&b, ret);
+}
+
+/* ---- a plan that was applied ---- */
+
+/* An entry as it will be once a link was made or retargeted. */
+static int project_link(const struct config *c, const struct plan_link *p, struct link *ret)
+{
+	const struct file_facts *f = &p->candidate->facts;
+	struct link l = {
+		.name = strdup(p->name),
+		.kind = LINK_SYMLINK,
+		.text = strdup(p->text),
+		.target = strdup(p->text),
+		.ctime_nsec = INT64_MAX,
+		.resolved = f->resolved ? strdup(f->resolved) : NULL,
+		.identity = f->identity ? strdup(f->identity) : NULL,
+		.target_device = f->signature.device,
+		.target_inode = f->signature.inode,
+		.target_ctime_nsec = f->signature.ctime_nsec,
+	};
+
+	if (!l.name || !l.text || !l.target || (f->resolved && !l.resolved) ||
+	    (f->identity && !l.identity) || plan_claim_link(c, &l) < 0) {
+		link_done(&l);
+		return -ENOMEM;
+	}
+	*ret = l;
+	return 0;
+}
+
+static struct link *find_entry(struct links_facts *l, const char *name)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->items[i].name, name) == 0)
+			return &l->items[i];
+	return NULL;
+}
+
+static int project_one(const struct config *c, const struct plan_link *p, struct links_facts *links)
+{
+	struct link *at = find_entry(links, p->name), made;
+	int r;
+
+	if (p->action == LINK_REMOVE && at) {
+		link_done(at);
+		memmove(at, at + 1, (size_t)(links->items + links->n - at - 1) * sizeof(*at));
+		links->n--;
+		return 0;
+	}
+	if (p->action != LINK_CREATE && p->action != LINK_REPLACE)
+		return 0;
+	r = project_link(c, p, &made);
+	if (r < 0)
+		return r;
+	if (at) {
+		link_done(at);
+	} else {
+		struct link *grown =
+			reallocarray(links->items, links->n + 1, sizeof(*links->items));
+
+		if (!grown) {
+			link_done(&made);
+			return -ENOMEM;
+		}
+		links->items = grown;
+		at = grown + links->n++;
+	}
+	*at = made;
+	return 0;
+}
+
+int world_project(struct world *w, const struct plan *p)
+{
+	struct remembered_names names = {.error = p->names.error};
+	struct snapshot *s = &w->snapshot;
+
+	for (size_t i = 0; i < p->names.n; i++) {
+		struct remembered m = p->names.items[i];
+		int r = world_keep_name(w, &m);
+
+		if (r >= 0)
+			r = remembered_names_add(&names, &m);
+		if (r < 0) {
+			remembered_names_done(&names);
+			return r;
+		}
+	}
+	remembered_names_done(&s->names);
+	s->names = names;
+	for (size_t i = 0; i < p->n_links; i++) {
+		int r = project_one(&w->config, &p->links[i], &s->links);
+
+		if (r < 0)
+			return r;
+	}
+	if (p->directory == PLAN_DIRECTORY_MAKE)
+		s->links.state = LINKS_FINE;
+	trust_facts_done(&s->links.trust);
+	snapshot_sort(s);
+	return 0;
 }

@@ -14,8 +14,9 @@ struct world {
 	struct snapshot snapshot;
 	struct candidate *others; /* files in a store that are no candidates */
 	size_t n_others;
-	char *expect; /* the plan as the text says it, without comments */
-	char *error;  /* the line that could not be understood, or NULL */
+	char *expect;      /* the plan as the text says it, without comments */
+	char *error;       /* the line that could not be understood, or NULL */
+	struct pool texts; /* what remembered names borrow */
 };
 
 void world_done(struct world *w);
@@ -25,6 +26,11 @@ void world_done(struct world *w);
 int world_parse(const char *text, struct world *w) _must_check_ _nonnull_all_;
 int world_print_plan(const struct world *w, const struct plan *p, char **ret)
 	_must_check_ _nonnull_all_;
+/* What the links directory will be once the plan was applied: changes the world's links and names,
+ * after which the plan must not be used any more. 0 or -ENOMEM. */
+int world_project(struct world *w, const struct plan *p) _must_check_ _nonnull_all_;
+/* Has the name's texts live as long as the world. 0 or -ENOMEM. */
+int world_keep_name(struct world *w, struct remembered *m) _must_check_ _nonnull_all_;
 /* The text with its fact lines in another order, which depends on the seed. 0 or -ENOMEM. */
 int world_shuffle(const char *text, unsigned seed, char **ret) _must_check_ _nonnull_all_;
 /* The text without its fact line number n (from 0), and that line. 0, -ENOENT, -ENOMEM. */

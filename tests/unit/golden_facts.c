@@ -296,6 +296,8 @@ static int read_link(struct world *w, char **words)
 	if (r >= 0)
 		r = path_normalize(w->config.links, words[2], &l.target);
 	if (r >= 0)
+		r = plan_claim_link(&w->config, &l);
+	if (r >= 0)
 		r = read_target(w, &l, l.target, words + 3);
 	return r < 0 ? r : add_link(w, &l);
 }
@@ -343,6 +345,20 @@ static const struct choice flags[] = {
 	{NULL, 0},
 };
 
+int world_keep_name(struct world *w, struct remembered *m)
+{
+	const char **texts[] = {&m->key, &m->link, &m->file, &m->file_for};
+
+	for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+		if (!*texts[i])
+			continue;
+		*texts[i] = pool_copy(&w->texts, *texts[i]);
+		if (!*texts[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int read_remembered(struct world *w, char **words)
 {
 	struct remembered m = {.key = words[0]};
@@ -353,12 +369,13 @@ static int read_remembered(struct world *w, char **words)
 	m.link = words[2];
 	m.flags = (enum remembered_flags)f;
 	if (words[3]) {
-		m.file_for = (char *)(uintptr_t)str_after(words[3], "for=");
+		m.file_for = str_after(words[3], "for=");
 		m.file = words[4];
 		if (!m.file_for || !m.file)
 			return -EINVAL;
 	}
-	return remembered_names_add(&w->snapshot.names, &m);
+	f = world_keep_name(w, &m);
+	return f < 0 ? f : remembered_names_add(&w->snapshot.names, &m);
 }
 
 static int read_names_error(struct world *w, char **words)

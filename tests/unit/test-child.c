@@ -26,7 +26,9 @@ static void ask_shell(const char *script, size_t max, uint64_t timeout_usec, str
 	assert_int_equal(strv_add(&argv, "-c"), 0);
 	assert_int_equal(strv_add(&argv, script), 0);
 	assert_int_equal(strv_add(&envp, "GIVEN=1"), 0);
-	assert_int_equal(child_ask(argv, envp, max, timeout_usec, a), 0);
+	assert_int_equal(child_ask((const char *const *)argv, (const char *const *)envp, max,
+				   timeout_usec, a),
+			 0);
 	assert_non_null(a->text);
 	/* Whatever happened, nothing is left to wait for. */
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
@@ -55,9 +57,9 @@ static void test_how_it_ended_is_told(void **state)
 
 static void test_a_program_that_cannot_be_run(void **state)
 {
-	static char gone[] = "/nonexistent/program", dir[] = "/";
 	_cleanup_answer_ struct child_answer a = {0}, b = {0};
-	char *none[] = {NULL}, *missing[] = {gone, NULL}, *directory[] = {dir, NULL};
+	const char *const none[] = {NULL}, *const missing[] = {"/nonexistent/program", NULL},
+			  *const directory[] = {"/", NULL};
 
 	UNUSED(state);
 	assert_int_equal(child_ask(missing, none, 10, LONG_ENOUGH, &a), 0);
@@ -196,8 +198,7 @@ static void test_nothing_leaks(void **state)
 /* No descriptor left: that is no word about the program, but an error of ours. */
 static void test_failure_leaves_the_result_alone(void **state)
 {
-	static char sh[] = "/bin/sh";
-	char *argv[] = {sh, NULL}, *envp[] = {NULL};
+	const char *const argv[] = {"/bin/sh", NULL}, *const envp[] = {NULL};
 	struct child_answer a = {.number = 42};
 	struct rlimit before, none;
 

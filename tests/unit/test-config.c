@@ -47,12 +47,24 @@ static struct world parse(const char *text)
 	return w;
 }
 
+/* What stands in a file, not a sentence: nothing is escaped. */
+_printf_(2, 3) static void add_raw(struct buf *b, const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, format);
+	assert_true(vasprintf(&text, format, ap) >= 0);
+	va_end(ap);
+	buf_add(b, text);
+}
+
 static struct world parse_main(const char *assignments)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *text = NULL;
 
-	buf_printf(&b, "[Plugind]\n%s\n", assignments);
+	add_raw(&b, "[Plugind]\n%s\n", assignments);
 	assert_int_equal(buf_take(&b, &text), 0);
 	return parse(text);
 }
@@ -140,33 +152,17 @@ static void test_every_key(void **state)
 	assert_string_equal(p->version, "1.0.0");
 }
 
-/* What the table says of a default is what holds without any configuration. */
-static void test_key_table_tells_the_defaults(void **state)
+/* What one would write for it is what holds without any configuration. */
+static void test_every_default_may_be_written(void **state)
 {
-	static const char *const keys[] = {
-		"Store",     "Links",        "Program",    "Version",
-		"Unit",      "Action",       "LinkName",   "Unversioned",
-		"SettleSec", "SettleMaxSec", "HoldMaxSec", "RequireRootOwned",
-		"Enabled",   "LinkName",     "Version",
-	};
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_free_ char *text = NULL;
+	static const char text[] = "[Plugind]\nStore=/usr/lib/vsmtp\nLinks=/etc/vsmtp/plugins\n"
+				   "Program=/usr/sbin/vsmtp\nVersion=\nUnit=vsmtp.service\n"
+				   "Action=auto\nLinkName=\nUnversioned=link\nSettleSec=100ms\n"
+				   "SettleMaxSec=2s\nHoldMaxSec=30min\nRequireRootOwned=yes\n"
+				   "[Plugin x]\nEnabled=yes\nLinkName=\nVersion=\n";
+	_cleanup_world_ struct world w = parse(text), plain = parse("");
 
 	UNUSED(state);
-	for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
-		const struct config_key *k = config_key_at(i);
-
-		assert_non_null(k);
-		assert_string_equal(k->key, keys[i]);
-		assert_string_equal(k->section, i < 12 ? "Plugind" : "Plugin");
-		buf_printf(&b, "[%s]\n%s=%s\n", i < 12 ? "Plugind" : "Plugin x", k->key,
-			   k->fallback);
-	}
-	assert_null(config_key_at(ELEMENTSOF(keys)));
-	assert_null(config_key_at(SIZE_MAX));
-	assert_int_equal(buf_take(&b, &text), 0);
-
-	_cleanup_world_ struct world w = parse(text), plain = parse("");
 	assert_int_equal(w.remarks.n, 0);
 	assert_true(strv_eq(w.config.stores, plain.config.stores));
 	assert_true(strv_eq(w.config.units, plain.config.units));
@@ -289,7 +285,7 @@ static void test_bad_scalars_say_what_is_used(void **state)
 		_cleanup_buf_ struct buf b = BUF_INIT;
 		_cleanup_free_ char *text = NULL;
 
-		buf_printf(&b, "%s=%s", rows[i].key, rows[i].value);
+		add_raw(&b, "%s=%s", rows[i].key, rows[i].value);
 		assert_int_equal(buf_take(&b, &text), 0);
 
 		_cleanup_world_ struct world w = parse_main(text);
@@ -364,7 +360,7 @@ static void test_unit_names(void **state)
 		_cleanup_buf_ struct buf b = BUF_INIT;
 		_cleanup_free_ char *text = NULL;
 
-		buf_printf(&b, "Unit=%s", rows[i].word);
+		add_raw(&b, "Unit=%s", rows[i].word);
 		assert_int_equal(buf_take(&b, &text), 0);
 
 		_cleanup_world_ struct world w = parse_main(text);
@@ -387,8 +383,8 @@ static void test_booleans(void **state)
 			_cleanup_buf_ struct buf t = BUF_INIT;
 			_cleanup_free_ char *text = NULL;
 
-			buf_printf(&t, "[Plugind]\nRequireRootOwned=%s\n[Plugin a]\nEnabled=%s\n",
-				   words[b][i], words[b][i]);
+			add_raw(&t, "[Plugind]\nRequireRootOwned=%s\n[Plugin a]\nEnabled=%s\n",
+				words[b][i], words[b][i]);
 			assert_int_equal(buf_take(&t, &text), 0);
 
 			_cleanup_world_ struct world w = parse(text);
@@ -763,10 +759,6 @@ static void test_remarks_copy(void **state)
 static void test_words_of_values(void **state)
 {
 	UNUSED(state);
-	assert_string_equal(action_to_string(ACTION_AUTO), "auto");
-	assert_string_equal(action_to_string(ACTION_RESTART), "restart");
-	assert_string_equal(action_to_string(ACTION_NONE), "none");
-	assert_null(action_to_string(ACTION_MAX));
 	assert_string_equal(unversioned_to_string(UNVERSIONED_LINK), "link");
 	assert_string_equal(unversioned_to_string(UNVERSIONED_SKIP), "skip");
 	assert_null(unversioned_to_string(UNVERSIONED_MAX));
@@ -777,7 +769,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_every_key),
-		cmocka_unit_test(test_key_table_tells_the_defaults),
+		cmocka_unit_test(test_every_default_may_be_written),
 		cmocka_unit_test(test_last_assignment_wins),
 		cmocka_unit_test(test_lists_add_up_and_empty_clears),
 		cmocka_unit_test(test_empty_value_restores_the_default),

@@ -234,8 +234,13 @@ static int decide_text(const char *text, struct scene *s, char **ret)
 	if (decide(&s->facts, &d) < 0)
 		return -ENOMEM;
 	buf_printf(&b, "%s %s", decide_what_to_string(d.what), decide_why_to_string(d.why));
-	if (d.what == DECIDE_WAIT)
-		buf_printf(&b, " %g", (double)(d.until_usec - NOW) / (double)USEC_PER_SEC);
+	if (d.what == DECIDE_WAIT) {
+		char wait[32];
+
+		(void)snprintf(wait, sizeof(wait), " %g",
+			       (double)(d.until_usec - NOW) / (double)USEC_PER_SEC);
+		buf_add(&b, wait);
+	}
 	buf_printf(&b, "\nowed %s\n", owed[d.owed.why]);
 	return buf_take(&b, ret);
 }

@@ -110,8 +110,8 @@ static void test_rule_11_a_big_symbol_table_is_found_through(void **state)
 
 	UNUSED(state);
 	for (int i = 0; i < 3000; i++)
-		buf_printf(&source, "int a_rather_long_name_of_a_function_%d(void){return %d;}\n",
-			   i, i);
+		buf_printf(&source, "int a_rather_long_name_of_a_function_%d(void){return 1;}\n",
+			   i);
 	buf_add(&source, REALELF_TRANSPORT);
 	look("big-gnu.so", source.data, SHARED, &gnu);
 	assert_int_equal(gnu.entry, ELF_ENTRY_TRANSPORT);

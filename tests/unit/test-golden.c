@@ -98,11 +98,8 @@ static int print_foreign(const struct snapshot *s, const struct config *c, char 
 
 	for (size_t i = 0; i < s->links.n; i++) {
 		const struct link *l = &s->links.items[i];
-		int r = plan_link_is_ours(c, l, NULL);
 
-		if (r < 0)
-			return r;
-		if (r == 0)
+		if (!plan_link_is_ours(c, l))
 			buf_printf(&b, "%s %d %s\n", l->name, l->kind, l->text ? l->text : "");
 	}
 	return buf_take(&b, ret);
@@ -119,7 +116,7 @@ static bool foreign_left_alone(const struct world *w, const struct plan *p, stru
 	for (size_t i = 0; i < p->n_links; i++) {
 		const struct link *l = snapshot_find_link(&w->snapshot, p->links[i].name);
 
-		if (is_change(&p->links[i]) && l && plan_link_is_ours(&w->config, l, NULL) == 0)
+		if (is_change(&p->links[i]) && l && !plan_link_is_ours(&w->config, l))
 			return failed(why, "a foreign entry would be changed: %s", l->name);
 	}
 	return true;
@@ -132,8 +129,7 @@ static bool settles(struct world *w, struct plan *p, struct buf *why)
 	_cleanup_(plan_done) struct plan next = {0};
 	bool refused = p->directory == PLAN_DIRECTORY_REFUSED;
 
-	if (print_foreign(&w->snapshot, &w->config, &before) < 0 ||
-	    plan_project(p, &w->snapshot) < 0 ||
+	if (print_foreign(&w->snapshot, &w->config, &before) < 0 || world_project(w, p) < 0 ||
 	    print_foreign(&w->snapshot, &w->config, &after) < 0 ||
 	    plan_make(&w->config, &w->snapshot, &next) < 0 ||
 	    world_print_plan(w, &next, &again) < 0)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/hold.h"
-#include "core/wording.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +8,8 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "words.h"
 
 #define MAX_USEC 1000
 
@@ -111,9 +112,9 @@ static void check_words(const struct lock_facts *l, const char *want)
 {
 	_cleanup_free_ char *text = NULL, *said = NULL;
 
-	assert_int_equal(wording_lock(l, &text), 0);
+	text = WORDS(word_lock, l);
 	assert_string_equal(text, want);
-	assert_int_equal(wording_hold(l, HOLD_GIVES_UP, &said), 0);
+	said = WORDS(word_hold, l, HOLD_GIVES_UP);
 	assert_non_null(strstr(said, want));
 	assert_non_null(strstr(said, "HoldMaxSec="));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "sys/server.h"
+#include "sys/loader.h"
 
 #include "base/str.h"
 #include "realelf.h"
@@ -15,7 +15,7 @@
 struct world {
 	char *dir;
 	struct root root; /* the scratch directory as --root */
-	struct server_memory *memory;
+	struct loader_memory memory;
 };
 
 static int start(void **state)
@@ -26,16 +26,16 @@ static int start(void **state)
 		return -1;
 	*state = w;
 	w->dir = realelf_scratch();
-	if (!w->dir || elf_start() < 0 || root_open(w->dir, &w->root) < 0)
+	if (!w->dir || root_open(w->dir, &w->root) < 0)
 		return -1;
-	return server_memory_new(&w->memory);
+	return 0;
 }
 
 static int stop(void **state)
 {
 	struct world *w = *state;
 
-	server_memory_free(w->memory);
+	loader_memory_done(&w->memory);
 	root_done(&w->root);
 	realelf_sweep(w->dir);
 	free(w);
@@ -93,8 +93,8 @@ static void check_missing(struct world *w, const struct plugins *p, const char *
 	const struct loader_question q = {.path = p->path, .origin = origin, .elf = &p->elf};
 
 	assert_int_equal(root_open(NULL, &host), 0);
-	assert_int_equal(server_check_libraries(w->memory, &host, &p->server), 0);
-	assert_int_equal(server_find_missing(w->memory, &host, &p->server, &q, &found, &why), 0);
+	assert_int_equal(loader_check_memory(&w->memory, &host, &p->server), 0);
+	assert_int_equal(loader_find_missing(&w->memory, &host, &p->server, &q, &found, &why), 0);
 	if (!question && why)
 		fail_msg("%s", why);
 	assert_int_equal(why != NULL, question);
@@ -237,7 +237,7 @@ static void test_rule_11_nothing_is_judged_below_a_root(void **state)
 
 	make_plugin(w, "plugin.so", "", &p);
 	q.elf = &p.elf;
-	assert_int_equal(server_find_missing(w->memory, &w->root, &p.server, &q, &found, &why), 0);
+	assert_int_equal(loader_find_missing(&w->memory, &w->root, &p.server, &q, &found, &why), 0);
 	assert_null(found);
 	assert_null(why);
 }

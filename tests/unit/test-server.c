@@ -22,7 +22,7 @@ struct world {
 	char *program; /* on the host */
 	struct root root;
 	struct config config;
-	struct server_memory *memory;
+	struct server_memory memory;
 };
 
 static int start(void **state)
@@ -33,21 +33,19 @@ static int start(void **state)
 		return -1;
 	*state = w;
 	w->dir = realelf_scratch();
-	if (!w->dir || elf_start() < 0)
+	if (!w->dir)
 		return -1;
 	w->program = realelf_path(w->dir, "%s", &PROGRAM[1]);
 	w->config.program = strdup(PROGRAM);
 	w->config.require_root_owned = true;
-	return w->program && w->config.program && server_memory_new(&w->memory) == 0
-		       ? root_open(w->dir, &w->root)
-		       : -1;
+	return w->program && w->config.program ? root_open(w->dir, &w->root) : -1;
 }
 
 static int stop(void **state)
 {
 	struct world *w = *state;
 
-	server_memory_free(w->memory);
+	server_memory_done(&w->memory);
 	root_done(&w->root);
 	free(w->config.program);
 	free(w->config.version);
@@ -69,7 +67,8 @@ static void install(struct world *w, const char *script)
 static void look(struct world *w, struct server_facts *s)
 {
 	assert_int_equal(
-		server_read(w->memory, &w->root, &w->config, SERVER_ASK_PROGRAM, NULL, NULL, s), 0);
+		server_read(&w->memory, &w->root, &w->config, SERVER_ASK_PROGRAM, NULL, NULL, s),
+		0);
 }
 
 static size_t times_asked(const struct world *w)
@@ -195,7 +194,7 @@ static void test_rule_05_asked_once_until_it_changes(void **state)
 		check_asked(w, "1.0.0", 1);
 	install_elf(w, "1.1.0");
 	check_asked(w, "1.1.0", 2);
-	server_memory_clear(w->memory);
+	server_memory_done(&w->memory);
 	check_asked(w, "1.1.0", 3);
 }
 
@@ -292,7 +291,7 @@ static void test_rule_05_an_image_s_program_is_not_run(void **state)
 	struct world *w = *state;
 
 	install(w, SAYS("echo vsmtp 1.0.0"));
-	assert_int_equal(server_read(w->memory, &w->root, &w->config, 0, NULL, NULL, &s), 0);
+	assert_int_equal(server_read(&w->memory, &w->root, &w->config, 0, NULL, NULL, &s), 0);
 	assert_int_equal(s.state, SERVER_UNKNOWN);
 	assert_int_equal(s.doubt, SERVER_DOUBT_NOT_ASKED);
 	assert_int_equal(times_asked(w), 0);
@@ -359,7 +358,7 @@ static void check_dpkg(struct world *w, const char *version)
 {
 	_cleanup_facts_ struct server_facts s = {0};
 
-	assert_int_equal(server_read(w->memory, &w->root, &w->config, 0, NULL, NULL, &s), 0);
+	assert_int_equal(server_read(&w->memory, &w->root, &w->config, 0, NULL, NULL, &s), 0);
 	if (version) {
 		assert_int_equal(s.state, SERVER_KNOWN);
 		assert_int_equal(s.source, VERSION_SOURCE_DPKG);
@@ -381,17 +380,17 @@ static void test_rule_05_the_package_database_s_word(void **state)
 	check_dpkg(w, "2.2.1-rc.1");
 	/* The database changed and the program has not. */
 	make_dpkg(w, "2.2.1-1", "/.\n/sbin\n/sbin/vsmtp\n");
-	server_memory_clear(w->memory);
+	server_memory_done(&w->memory);
 	check_dpkg(w, "2.2.1");
 	make_dpkg(w, "2.2.2-10", "/.\n/sbin\n/sbin/vsmtp\n");
 	check_dpkg(w, "2.2.2");
 	make_dpkg(w, "2.2.2-1", "/.\n/usr/sbin/other\n");
-	server_memory_clear(w->memory);
+	server_memory_done(&w->memory);
 	check_dpkg(w, NULL);
 	/* Rule 12 holds for the database too. */
 	make_dpkg(w, "2.2.1-1", "/.\n/usr/sbin/vsmtp\n");
 	assert_int_equal(chmod(database, 0777), 0);
-	server_memory_clear(w->memory);
+	server_memory_done(&w->memory);
 	check_dpkg(w, NULL);
 }
 

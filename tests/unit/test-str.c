@@ -35,6 +35,19 @@ static void test_escape_hides_what_fools_a_terminal(void **state)
 	check_escape("\xf0\x9f\x93\xac", "\xf0\x9f\x93\xac");
 }
 
+static void test_a_sentence_escapes_what_it_quotes(void **state)
+{
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	char *nothing = NULL;
+
+	UNUSED(state);
+	buf_printf(&b, "%s \x1b %d %u %zu %04o %llu %016lx %%", "a\x1b\\", -3, 4000000000U,
+		   SIZE_MAX / SIZE_MAX, 0755U, 1ULL << 40, 0xabcUL);
+	buf_printf(&b, "%s", nothing);
+	assert_string_equal(
+		b.data, "a\\x1b\\x5c \x1b -3 4000000000 1 0755 1099511627776 0000000000000abc %");
+}
+
 static void test_unescape_refuses_what_is_none(void **state)
 {
 	_cleanup_free_ char *out = NULL;
@@ -85,6 +98,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_escape_hides_what_fools_a_terminal),
+		cmocka_unit_test(test_a_sentence_escapes_what_it_quotes),
 		cmocka_unit_test(test_unescape_refuses_what_is_none),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_buffer_grows),

@@ -1,8 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "core/wording.h"
-
-#include "base/str.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +6,8 @@
 
 #include <cmocka.h>
 #include <elf.h>
+
+#include "words.h"
 
 #define HOSTILE "ev\x1b[31m\nil\xff"
 #define SHOWN "ev\\x1b[31m\\x0ail\\xff"
@@ -63,6 +61,10 @@ static struct world *world_make(struct world *w)
 	};
 	return w;
 }
+
+#define CASE(w, verdict) \
+	(&(struct gate_case){ \
+		.c = &(w)->c, .server = &(w)->s.server, .k = &(w)->k, .s = &(w)->s, .v = verdict})
 
 static void breaks(struct world *w, enum gate g)
 {
@@ -142,8 +144,8 @@ static void check_gate(enum gate g, const char *const *in_values, const char *co
 	breaks(world_make(&w), g);
 	if (g < GATE_QUARANTINED)
 		assert_int_equal(gate_judge(&w.c, &w.s.server, &w.k), g);
-	assert_int_equal(wording_gate_values(&w.c, &w.s, &w.k, g, &values), 0);
-	assert_int_equal(wording_gate_cure(&w.c, &w.s, &w.k, g, &cure), 0);
+	values = WORDS(word_gate, CASE(&w, NULL), g);
+	cure = WORDS(word_cure, CASE(&w, NULL), g);
 	for (; *in_values; in_values++)
 		expect(values, *in_values);
 	for (; *in_cure; in_cure++)
@@ -225,7 +227,7 @@ static void test_each_gate_has_words_when_passed(void **state)
 		_cleanup_free_ char *values = NULL;
 
 		assert_true(gate_passes(g, &w.c, &w.s.server, &w.k));
-		assert_int_equal(wording_gate_values(&w.c, &w.s, &w.k, g, &values), 0);
+		values = WORDS(word_gate, CASE(&w, NULL), g);
 		if (!*values)
 			fail_msg("%s has no words", gate_to_string(g));
 	}
@@ -239,14 +241,14 @@ static void test_version_mismatch_without_a_server_version(void **state)
 	UNUSED(state);
 	world_make(&w);
 	w.s.server = (struct server_facts){.state = SERVER_ABSENT};
-	assert_int_equal(wording_gate_values(&w.c, &w.s, &w.k, GATE_VERSION_MISMATCH, &values), 0);
+	values = WORDS(word_gate, CASE(&w, NULL), GATE_VERSION_MISMATCH);
 	assert_string_equal(values, "made for vSMTP 1.0.0, vSMTP is not installed");
-	assert_int_equal(wording_gate_cure(&w.c, &w.s, &w.k, GATE_VERSION_MISMATCH, &cure), 0);
+	cure = WORDS(word_cure, CASE(&w, NULL), GATE_VERSION_MISMATCH);
 	assert_string_equal(cure, "install vSMTP 1.0.0");
 	w.s.server = (struct server_facts){.state = SERVER_UNKNOWN, .doubt = SERVER_DOUBT_HANGS};
-	assert_int_equal(wording_gate_values(&w.c, &w.s, &w.k, GATE_VERSION_MISMATCH, &unknown), 0);
+	unknown = WORDS(word_gate, CASE(&w, NULL), GATE_VERSION_MISMATCH);
 	expect(unknown, "the server's version is not known");
-	assert_int_equal(wording_gate_cure(&w.c, &w.s, &w.k, GATE_VERSION_MISMATCH, &doubt), 0);
+	doubt = WORDS(word_cure, CASE(&w, NULL), GATE_VERSION_MISMATCH);
 	expect(doubt, "/usr/sbin/vsmtp gave no answer to --version in time");
 	expect(doubt, "Version= in [Plugind]");
 }
@@ -259,7 +261,7 @@ static void test_a_newer_plugin_is_cured_by_a_newer_server(void **state)
 
 	UNUSED(state);
 	world_make(&w)->k.name.file_version = v200;
-	assert_int_equal(wording_gate_cure(&w.c, &w.s, &w.k, GATE_VERSION_MISMATCH, &cure), 0);
+	cure = WORDS(word_cure, CASE(&w, NULL), GATE_VERSION_MISMATCH);
 	assert_string_equal(cure, "upgrade vSMTP to 2.0.0, or install the build of mysql for vSMTP "
 				  "1.1.0");
 }
@@ -282,19 +284,19 @@ static void test_rivals_are_named(void **state)
 	w.s.n_candidates = 1;
 	w.s.links.items = &entry;
 	w.s.links.n = 1;
-	assert_int_equal(wording_verdict(&w.c, &w.s, &w.k, &v, &shadowed), 0);
+	shadowed = WORDS(word_verdict, &w.c, &w.s, &w.k, &v);
 	expect(shadowed, path);
 	expect(shadowed, "its store comes first");
 	v = (struct verdict){.gate = GATE_NAME_TAKEN, .rival = other_key, .wanted = hostile};
-	assert_int_equal(wording_verdict(&w.c, &w.s, &w.k, &v, &taken), 0);
+	taken = WORDS(word_verdict, &w.c, &w.s, &w.k, &v);
 	assert_string_equal(taken, "the link name " SHOWN " belongs to plugin oracle");
 	v = (struct verdict){.gate = GATE_FOREIGN_IN_THE_WAY, .rival = hostile};
-	assert_int_equal(wording_verdict(&w.c, &w.s, &w.k, &v, &foreign), 0);
+	foreign = WORDS(word_verdict, &w.c, &w.s, &w.k, &v);
 	assert_string_equal(foreign, "/etc/vsmtp/plugins/" SHOWN
 				     " was not made by this kit and has the name");
 	w.k.facts.signature.inode = 7;
 	w.k.facts.signature.device = 3;
-	assert_int_equal(wording_verdict_cure(&w.c, &w.s, &w.k, &v, &itself), 0);
+	itself = WORDS(word_cure, CASE(&w, &v), v.gate);
 	expect(itself, "nothing needs to be done");
 }
 
@@ -318,10 +320,10 @@ static void test_hostile_names_are_escaped_everywhere(void **state)
 			char *texts[4] = {0};
 
 			w.k.name.problem = p;
-			assert_int_equal(wording_gate_values(&w.c, &w.s, &w.k, g, &texts[0]), 0);
-			assert_int_equal(wording_gate_cure(&w.c, &w.s, &w.k, g, &texts[1]), 0);
-			assert_int_equal(wording_verdict(&w.c, &w.s, &w.k, &v, &texts[2]), 0);
-			assert_int_equal(wording_verdict_cure(&w.c, &w.s, &w.k, &v, &texts[3]), 0);
+			texts[0] = WORDS(word_gate, CASE(&w, NULL), g);
+			texts[1] = WORDS(word_cure, CASE(&w, NULL), g);
+			texts[2] = WORDS(word_verdict, &w.c, &w.s, &w.k, &v);
+			texts[3] = WORDS(word_cure, CASE(&w, &v), v.gate);
 			for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
 				if (strpbrk(texts[i], "\x1b\n\xff"))
 					fail_msg("%s lets bytes through: %s", gate_to_string(g),
@@ -341,7 +343,7 @@ static void test_a_hostile_path_in_a_command_can_be_pasted(void **state)
 	world_make(&w);
 	w.k.facts.trust =
 		(struct trust_facts){.trust = TRUST_WRITABLE, .path = odd, .mode = 0100777};
-	assert_int_equal(wording_gate_cure(&w.c, &w.s, &w.k, GATE_UNTRUSTED, &cure), 0);
+	cure = WORDS(word_cure, CASE(&w, NULL), GATE_UNTRUSTED);
 	assert_string_equal(cure, "chmod go-w $'/a b/it\\x27s;\\x0a.so'");
 }
 

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "core/wording.h"
-
-#include "base/str.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#include "words.h"
 
 #define HOSTILE "ev\x1b[31m\nil\xff"
 #define SHOWN "ev\\x1b[31m\\x0ail\\xff"
@@ -52,7 +50,7 @@ static void test_server_in_words(void **state)
 					 .doubt_text = nonsense};
 		_cleanup_free_ char *text = NULL;
 
-		assert_int_equal(wording_server(&w.c, &s, &text), 0);
+		text = WORDS(word_server, &w.c, &s);
 		expect(text, "vSMTP's version is not known");
 		if (d != SERVER_DOUBT_NONE)
 			expect(text, "/usr/sbin/vsmtp");
@@ -63,7 +61,7 @@ static void test_server_in_words(void **state)
 		_cleanup_free_ char *text = NULL;
 
 		s.state = known ? SERVER_KNOWN : SERVER_ABSENT;
-		assert_int_equal(wording_server(&w.c, &s, &text), 0);
+		text = WORDS(word_server, &w.c, &s);
 		assert_string_equal(text, known ? "vSMTP 1.1.0 (says /usr/sbin/vsmtp)"
 						: "vSMTP is not installed (no /usr/sbin/vsmtp)");
 	}
@@ -85,7 +83,7 @@ static void test_remarks_name_file_line_key_and_what_holds(void **state)
 					  .error = EACCES};
 		_cleanup_free_ char *text = NULL;
 
-		assert_int_equal(wording_remark(&m, &text), 0);
+		text = WORDS(word_remark, &m);
 		expect(text, "/etc/x.conf:3: [Plugind] Action=" SHOWN ": ");
 		expect(text, "; in force is Action=auto");
 	}
@@ -98,22 +96,22 @@ static void test_changes_in_words(void **state)
 	_cleanup_free_ char *made = NULL, *back = NULL, *gone = NULL, *failed = NULL, *moved = NULL;
 
 	UNUSED(state);
-	assert_int_equal(wording_change(&ch, links, &made), 0);
+	made = WORDS(word_change, &ch, links);
 	assert_string_equal(made, "made /etc/vsmtp/plugins/a.so -> "
 				  "/usr/lib/vsmtp/libvsmtp-plugin-mysql-1.0.0.so");
 	ch.restored = true;
-	assert_int_equal(wording_change(&ch, links, &back), 0);
+	back = WORDS(word_change, &ch, links);
 	expect(back, "vsmtp-pluginctl disable mysql");
 	ch = (struct change){.action = LINK_REMOVE, .name = hostile, .was = was, .why = mysql};
-	assert_int_equal(wording_change(&ch, links, &gone), 0);
+	gone = WORDS(word_change, &ch, links);
 	assert_string_equal(gone, "removed /etc/vsmtp/plugins/" SHOWN " (led to /old.so): mysql");
 	ch.result = CHANGE_FAILED;
 	ch.error = ENOSPC;
-	assert_int_equal(wording_change(&ch, links, &failed), 0);
+	failed = WORDS(word_change, &ch, links);
 	expect(failed, "not removed");
 	expect(failed, "No space left on device");
 	ch.result = CHANGE_MOVED;
-	assert_int_equal(wording_change(&ch, links, &moved), 0);
+	moved = WORDS(word_change, &ch, links);
 	expect(moved, "next pass");
 }
 
@@ -126,17 +124,17 @@ static void test_trouble_names_its_cause(void **state)
 
 	UNUSED(state);
 	world_make(&w);
-	assert_int_equal(wording_plan_trouble(&w.c, &w.s, &p, &none), 0);
+	none = WORDS(word_trouble, &w.c, &w.s, &p);
 	assert_string_equal(none, "");
 	w.s.stores = &st;
 	w.s.n_stores = 1;
 	p.not_known = true;
-	assert_int_equal(wording_plan_trouble(&w.c, &w.s, &p, &unknown), 0);
+	unknown = WORDS(word_trouble, &w.c, &w.s, &p);
 	expect(unknown, "/usr/lib/vsmtp is not known whole: " SHOWN ": Input/output error");
 	expect(unknown, "no link is removed or changed, and no reload is asked for");
 	p = (struct plan){.directory = PLAN_DIRECTORY_REFUSED};
 	w.s.links.state = LINKS_SYMLINK;
-	assert_int_equal(wording_plan_trouble(&w.c, &w.s, &p, &link), 0);
+	link = WORDS(word_trouble, &w.c, &w.s, &p);
 	expect(link, "/etc/vsmtp/plugins is a symlink, which is refused");
 }
 
@@ -150,7 +148,7 @@ static void test_owed_in_words(void **state)
 		struct owed o = {.why = y, .detail = detail};
 		_cleanup_free_ char *text = NULL;
 
-		assert_int_equal(wording_owed(&u, &o, &text), 0);
+		text = WORDS(word_owed, &u, &o);
 		assert_int_equal(strstr(text, "a reload is owed") != NULL, owed_is(&o));
 		assert_int_equal(strstr(text, detail) != NULL,
 				 y == OWED_SET_CHANGED || y == OWED_NEWER);
