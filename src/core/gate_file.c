@@ -190,8 +190,8 @@ static void object_values(struct buf *b, const struct gate_case *t)
 {
 	static const char *const objects[ELF_OBJECT_MAX] = {
 		[ELF_OBJECT_SHARED] = "a shared library",
-		[ELF_OBJECT_NOT_DYN] = "not a shared library but an object file, a core or a "
-				       "program (its type is not ET_DYN)",
+		[ELF_OBJECT_NOT_DYN] = ("not a shared library but an object file, a core or a "
+					"program (its type is not ET_DYN)"),
 		[ELF_OBJECT_PIE] = "not a shared library but a program (DF_1_PIE)",
 		[ELF_OBJECT_NOOPEN] = "marked as not to be loaded (DF_1_NOOPEN)",
 		[ELF_OBJECT_FOREIGN_ABI] =

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "core/plan.h"
+
 #include "base/str.h"
 #include "core/planner.h"
 #include "core/version.h"
