@@ -71,10 +71,8 @@ char *pool_join(struct pool *p, const char *a, const char *b)
 	size_t n = strlen(a), m = strlen(b);
 	char *text = pool_room(p, n + m + 1, 1);
 
-	if (text) {
-		memcpy(text, a, n);
-		memcpy(text + n, b, m + 1);
-	}
+	if (text)
+		memcpy(mempcpy(text, a, n), b, m + 1);
 	return text;
 }
 

@@ -176,12 +176,12 @@ def test_rule_12_its_parents_are_never_a_reason_to_stop(tree):
 
 
 def test_rule_12_a_cured_directory_is_noticed(tree):
-    """chmod of the store and of the file: the cure that `why` names works at once."""
+    """chmod of the file, of its store, of a directory above: the cure that `why` names works at once."""
     tree.plugin("mysql")
     tree.config(world.NO_SECOND_LOOK + "Version=1.0.0\n")
     with tree.daemon() as daemon:
         daemon.wait_links(right_links(["mysql"]))
-        for where in (file_of("mysql"), kit.STORE):
+        for where in (file_of("mysql"), kit.STORE, "/usr"):
             (tree / where).chmod(0o777)
             daemon.wait_links({})
             (tree / where).chmod(0o755)
