@@ -264,8 +264,9 @@ struct remembered {
 struct remembered_names {
 	struct remembered *items; /* sorted by key, then link; their texts are borrowed */
 	size_t n;
-	int error;  /* errno: the record could not be read; nothing is overwritten then */
-	char *text; /* the record, from which the items borrow */
+	int error;     /* errno: the record could not be read; nothing is overwritten then */
+	unsigned line; /* EBADMSG: from which on it is damaged */
+	char *text;    /* the record, from which the items borrow */
 };
 
 /* ---- a unit of the server ---- */

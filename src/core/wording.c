@@ -199,7 +199,13 @@ void word_trouble(struct buf *b, const struct config *c, const struct snapshot *
 	if (s->names.error != 0) {
 		separate(b, start);
 		buf_add(b, "the record of link names could not be read: ");
-		word_error(b, s->names.error);
+		if (s->names.error == EBADMSG)
+			buf_add(b, "it is damaged; the next pass puts it aside");
+		else if (s->names.error == EPROTONOSUPPORT)
+			buf_add(b, "a newer vsmtp-plugind wrote it; install that one, or move "
+				   "/var/lib/vsmtp-plugind/names away");
+		else
+			word_error(b, s->names.error);
 	}
 }
 

@@ -83,24 +83,13 @@ static int take_lock(const struct pass_how *how)
 			"%s still holds " STATE_RUN_DIR "/lock: nothing was done; see what keeps "
 			"it, or end it",
 			who);
-		return fd;
-	}
-	if (fd < 0 && fd != -EINTR)
+	} else if (fd < 0 && fd != -EINTR) {
 		say_cannot(r, fd, "Cannot take the lock in " STATE_RUN_DIR);
+	}
 	return fd;
 }
 
 /* ---- looking ---- */
-
-/* `held` goes in. */
-static int see(const struct pass_how *how, const struct config *c, struct snapshot *seen)
-{
-	bool held = seen->held;
-	int r = observe(how->observer, c, seen);
-
-	seen->held = held;
-	return r;
-}
 
 static int plan(const struct pass_how *how, struct pass *p)
 {
@@ -126,7 +115,7 @@ static int look(const struct pass_how *how, struct pass *p)
 	if (how->flags & PASS_HOLD)
 		p->seen.held = pkglock_ask(how->root, &manager) >= 0 && manager.path;
 	if (r >= 0)
-		r = see(how, &p->config, &p->seen);
+		r = observe(how->observer, &p->config, &p->seen);
 	if (r >= 0)
 		r = plan(how, p);
 	return r < 0 && r != -ENOMEM ? log_errno(LOG_ERR, r, "Cannot look at plugins and links")
@@ -137,7 +126,7 @@ static int look(const struct pass_how *how, struct pass *p)
 static void look_again(const struct pass_how *how, struct pass *p)
 {
 	p->seen_again.held = p->seen.held;
-	p->again_error = see(how, &p->config, &p->seen_again);
+	p->again_error = observe(how->observer, &p->config, &p->seen_again);
 	if (p->again_error >= 0)
 		p->again_error = plan_make(&p->config, &p->seen_again, &p->plan_again);
 	p->again = p->again_error >= 0;
@@ -204,10 +193,34 @@ static int forbid(const struct root *root, const struct pass *p)
 				     : r;
 }
 
+/* A record that is damaged says of no name whose it is: people may read it, the next is a new one. */
+static int begin_names_anew(const struct pass_how *how, struct pass *p)
+{
+	int r = fs_rename(how->root, STATE_NAMES, STATE_FILE_NAMES ".damaged");
+
+	if (r < 0) {
+		log_errno(LOG_WARNING, r, "Cannot put aside the damaged " STATE_NAMES);
+		return 0;
+	}
+	log_msg(LOG_WARNING,
+		STATE_NAMES
+		" is damaged from line %u on: it is " STATE_NAMES ".damaged now, and a "
+		"new one begins; if a link has not the name that you gave it, find that "
+		"name there and say it with LinkName=, see plugind.conf(5)",
+		p->seen.names.line);
+	p->seen.names.error = 0;
+	plan_done(&p->plan);
+	return plan_make(&p->config, &p->seen, &p->plan);
+}
+
 static int change(const struct pass_how *how, struct pass *p)
 {
-	int r;
+	int r = 0;
 
+	if (p->seen.names.error == EBADMSG && !p->config.not_known)
+		r = begin_names_anew(how, p);
+	if (r < 0)
+		return r;
 	if (how->flags & PASS_CLEAN)
 		plan_to_clean(&p->seen, &p->plan);
 	if (how->flags & PASS_NOTHING_NEW)
@@ -257,39 +270,32 @@ static bool is_linked(const struct plan *p, const char *key)
 	return false;
 }
 
-static int add_missed(struct plan *p, const char *key)
-{
-	size_t n = strv_len(p->missed);
-	char **grown = pool_new(&p->memory, (n + 2) * sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	if (n > 0)
-		memcpy(grown, p->missed, n * sizeof(*grown));
-	grown[n] = pool_copy(&p->memory, key);
-	if (!grown[n])
-		return -ENOMEM;
-	p->missed = grown;
-	strv_sort(p->missed);
-	return 0;
-}
-
 /* A plugin that lost its link before is missed as one that loses it now. */
 static int tell_also(struct pass *p, struct outcome *untold)
 {
-	int r = 0;
+	size_t n = strv_len(p->plan.missed);
+	char **all = pool_new(&p->plan.memory, (n + untold->n_changes + 1) * sizeof(*all));
 
-	for (size_t i = 0; r >= 0 && i < untold->n_changes; i++) {
+	if (!all)
+		return -ENOMEM;
+	if (n > 0)
+		memcpy(all, p->plan.missed, n * sizeof(*all));
+	p->plan.missed = all;
+	for (size_t i = 0; i < untold->n_changes; i++) {
 		const struct change *c = &untold->changes[i];
 		const struct config_plugin *said =
 			c->key ? config_find_plugin(&p->config, c->key) : NULL;
 
 		if (c->action == LINK_REMOVE && c->key && !c->renamed && (!said || said->enabled) &&
 		    p->seen.server.state != SERVER_ABSENT && !is_linked(&p->plan, c->key) &&
-		    !strv_has(p->plan.missed, c->key))
-			r = add_missed(&p->plan, c->key);
+		    !strv_has(all, c->key)) {
+			all[n] = pool_copy(&p->plan.memory, c->key);
+			if (!all[n++])
+				return -ENOMEM;
+		}
 	}
-	return r < 0 ? r : outcome_tell_also(&p->outcome, untold);
+	strv_sort(all);
+	return outcome_tell_also(&p->outcome, untold);
 }
 
 int pass_run(const struct pass_how *how, struct pass *ret)

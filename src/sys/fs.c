@@ -306,3 +306,13 @@ int fs_unlink(const struct root *r, const char *path)
 		return dir;
 	return unlinkat(dir, base, 0) < 0 ? -errno : 0;
 }
+
+int fs_rename(const struct root *r, const char *path, const char *name)
+{
+	const char *base;
+	_cleanup_close_ int dir = open_parent(r, path, &base);
+
+	if (dir < 0)
+		return dir;
+	return renameat(dir, base, dir, name) < 0 || fsync(dir) < 0 ? -errno : 0;
+}

@@ -98,3 +98,5 @@ int fs_mkdir_at(int dir_fd, const char *name) _must_check_ _nonnull_all_;
  * descriptor and in this file only: a path may lead elsewhere by then. 0 or -errno. */
 int fs_take_over(int dir_fd) _must_check_;
 int fs_unlink(const struct root *r, const char *path) _must_check_ _nonnull_all_;
+/* Another name in the same directory, durably; what had that name is gone. 0 or -errno. */
+int fs_rename(const struct root *r, const char *path, const char *name) _must_check_ _nonnull_all_;

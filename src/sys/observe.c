@@ -357,5 +357,6 @@ int observe(struct observer *o, const struct config *c, struct snapshot *ret)
 			break;
 		o->doubt = DOUBT_ALL;
 	}
+	o->seen.held = ret->held;
 	return snapshot_share(&o->seen, ret);
 }

@@ -36,7 +36,7 @@ void observer_doubt_all(struct observer *o) _nonnull_all_;
 /* Everything is looked at anew by the next look (SIGHUP). */
 void observer_forget(struct observer *o) _nonnull_all_;
 
-/* Looks. *ret shares the facts: whoever is done with them says so with snapshot_done() before the
+/* Looks; ret->held goes in. *ret shares the facts, until snapshot_done(), which comes before the
  * next look. 0 or -errno if we could not look at all (ENOMEM, EMFILE). */
 int observe(struct observer *o, const struct config *c, struct snapshot *ret)
 	_must_check_ _nonnull_all_;

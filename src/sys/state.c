@@ -14,7 +14,7 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-#define NAMES STATE_VAR_DIR "/" STATE_FILE_NAMES
+#define NAMES_FORMAT "# format " /* those of before have none */
 #define FILE_MAX_BYTES ((size_t)64 * 1024 * 1024)
 
 int state_prepare(const struct root *r)
@@ -55,19 +55,14 @@ void state_sweep(const struct root *r)
 	for (size_t i = 0; i < ELEMENTSOF(directories); i++) {
 		_cleanup_close_ int fd = root_open_path(r, directories[i], O_PATH | O_DIRECTORY);
 		_cleanup_strv_ char **names = NULL;
+		char path[PATH_MAX];
 
 		if (fd < 0 || fs_list(fd, &names) < 0)
 			continue; /* the next pass may */
-		for (char **n = names; n && *n; n++) {
-			_cleanup_free_ char *path = NULL;
-
-			if (!is_left_over(*n))
-				continue;
-			if (asprintf(&path, "%s/%s", directories[i], *n) < 0)
-				path = NULL;
-			if (path)
+		for (char **n = names; n && *n; n++)
+			if (is_left_over(*n) &&
+			    snprintf(path, sizeof(path), "%s/%s", directories[i], *n) > 0)
 				(void)!fs_unlink(r, path);
-		}
 	}
 }
 
@@ -198,51 +193,54 @@ static void parse_file(char *flags, struct remembered *m)
 	}
 }
 
-/* KEY TAB FLAGS TAB LINK, the link escaped; it becomes plain in its place. */
-static int parse_name(char *line, struct remembered_names *n)
+/* KEY TAB FLAGS TAB LINK, the link escaped; it becomes plain in its place. -EBADMSG if it is none. */
+static int parse_line(char *line, struct remembered_names *n)
 {
+	const char *format = str_after(line, NAMES_FORMAT);
 	struct remembered m = {.key = line};
-	char *flags = strchr(line, '\t'), *link = flags ? strchr(flags + 1, '\t') : NULL;
 	_cleanup_free_ char *plain = NULL;
+	char *field[3], *link;
 	int r;
 
-	if (!link)
-		return 0;
-	*flags++ = 0;
-	*link++ = 0;
+	if (line[0] == '#')
+		return format && strtoul(format, NULL, 10) > 1 ? -EPROTONOSUPPORT : 0;
+	if (!str_fields(line, field, ELEMENTSOF(field)))
+		return -EBADMSG;
+	link = field[2];
 	r = strchr(link, '\\') ? str_unescape(link, strlen(link), &plain) : 0;
 	if (plain)
 		memcpy(link, plain, strlen(plain) + 1);
 	if (r == -EINVAL || (r >= 0 && (!*link || strchr(link, '/') || !name_is_valid(line))))
-		return 0;
+		return -EBADMSG;
 	if (r < 0)
 		return r;
 	m.link = link;
-	parse_file(flags, &m);
-	m.flags = (strstr(flags, "chosen") ? REMEMBERED_CHOSEN : 0U) |
-		  (strstr(flags, "parked") ? REMEMBERED_PARKED : 0U);
+	parse_file(field[1], &m);
+	m.flags = (strstr(field[1], "chosen") ? REMEMBERED_CHOSEN : 0U) |
+		  (strstr(field[1], "parked") ? REMEMBERED_PARKED : 0U);
 	return remembered_names_add(n, &m);
 }
 
 int state_read_names(const struct root *r, struct remembered_names *ret)
 {
 	_cleanup_(remembered_names_done) struct remembered_names n = {0};
-	int k = fs_read(r, NAMES, FILE_MAX_BYTES, &n.text, NULL);
+	size_t len = 0;
+	int k = fs_read(r, STATE_NAMES, FILE_MAX_BYTES, &n.text, &len);
 
-	if (k == -ENOMEM)
-		return k;
-	if (k < 0 && k != -ENOENT && k != -ENOTDIR)
-		n.error = -k;
-	for (char *line = n.text, *next; line; line = next) {
-		next = strchr(line, '\n');
+	/* There is a line at least, and each ends, the last one too: else it is cut off. */
+	for (char *at = n.text, *next; k >= 0 && (n.line == 0 || at < n.text + len); at = next) {
+		n.line++;
+		next = strchr(at, '\n');
 		if (next)
 			*next++ = 0;
-		if (line[0] == '#')
-			continue;
-		k = parse_name(line, &n);
-		if (k < 0)
-			return k;
+		k = next ? parse_line(at, &n) : -EBADMSG;
 	}
+	if (k == -ENOMEM)
+		return k;
+	if (k < 0)
+		n.n = 0;
+	if (k < 0 && k != -ENOENT && k != -ENOTDIR)
+		n.error = -k;
 	*ret = TAKE(n);
 	return 0;
 }
@@ -253,8 +251,8 @@ int state_write_names(const struct root *r, const struct remembered_names *n)
 	_cleanup_free_ char *text = NULL;
 	int k;
 
-	buf_add(&b,
-		"# Link names of vSMTP plugins, kept by vsmtp-plugind: plugin, whose choice, link\n");
+	buf_add(&b, NAMES_FORMAT "1: link names of vSMTP plugins, kept by vsmtp-plugind: plugin, "
+				 "whose choice, link\n");
 	for (size_t i = 0; i < n->n; i++) {
 		const struct remembered *m = &n->items[i];
 
@@ -268,7 +266,7 @@ int state_write_names(const struct root *r, const struct remembered_names *n)
 		buf_add(&b, "\n");
 	}
 	k = buf_take(&b, &text);
-	return k < 0 ? k : fs_write(r, NAMES, text, 0644, FS_WRITE_DURABLE);
+	return k < 0 ? k : fs_write(r, STATE_NAMES, text, 0644, FS_WRITE_DURABLE);
 }
 
 int state_count_change(const struct root *r)
@@ -317,18 +315,12 @@ int state_directory_key(const struct root *r, const char *path, char **ret)
 {
 	_cleanup_close_ int fd = root_open_path(r, path, O_PATH | O_NOFOLLOW);
 	struct statx st = {0};
-	char *key;
+	char key[80] = "missing";
 
-	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st) < 0) {
-		key = strdup("missing");
-	} else if (asprintf(&key, "%llu %lld.%09u", (unsigned long long)st.stx_ino,
-			    (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec) < 0) {
-		key = NULL;
-	}
-	if (!key)
-		return -ENOMEM;
-	*ret = key;
-	return 0;
+	if (fd >= 0 && statx(fd, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &st) == 0)
+		(void)snprintf(key, sizeof(key), "%llu %lld.%09u", (unsigned long long)st.stx_ino,
+			       (long long)st.stx_btime.tv_sec, st.stx_btime.tv_nsec);
+	return str_replace(ret, key);
 }
 
 int state_directory_read_only(const struct root *r, const char *path)

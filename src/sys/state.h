@@ -14,6 +14,7 @@
 #define STATE_RUN_DIR "/run/vsmtp-plugind"
 #define STATE_VAR_DIR "/var/lib/vsmtp-plugind"
 #define STATE_FILE_NAMES "names" /* in the state directory */
+#define STATE_NAMES STATE_VAR_DIR "/" STATE_FILE_NAMES
 
 /* Makes the run directory (and with --root what leads to it) if it is not there and may be ours;
  * the state directory likewise. Sweeps both. 0 or -errno. */

@@ -160,3 +160,81 @@ def test_rule_09_a_link_to_what_does_not_fit_goes_though_its_name_is_lost(tree, 
     tree.server("1.1.0")
     done = tree.ctl("sync", expect=4)
     assert tree.links() == {} and "Cannot write the record of link names" in done.err
+
+
+# ---- a record that is not known ----
+
+VAR = "var/lib/vsmtp-plugind"
+DAMAGED = {
+    "a zero in it": lambda record: record[:60] + b"\0" + record[61:],
+    "cut off": lambda record: record[:-3],
+    "emptied": lambda record: b"",
+    "no name": lambda record: record + b"c\tfound\n",
+    "a path": lambda record: record + b"c\tfound\t../x.so\n",
+}
+
+
+def not_known(tree, data):
+    """Its names are not by the layout, so nothing but the record says whose they are."""
+    tree.config("[Plugind]\nLinkName=%n\n")
+    begin(tree)
+    record = tree / VAR / "names"
+    data = data(record.read_bytes())
+    record.write_bytes(data)
+    tree.plugin("d")
+    unsay(tree)
+    return data
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_rule_09_a_damaged_record_is_put_aside_and_said_once(tree, how):
+    data = not_known(tree, DAMAGED[how])
+    before = tree.links()
+    seen = tree.ctl("plan")
+    assert "it is damaged; the next pass puts it aside" in seen.out + seen.err, seen
+    assert tree.ctl("sync", "--plan=0123456789abcdef").code == 1
+    assert (tree / VAR / "names").read_bytes() == data, "who only looks, or is refused, lets it lie"
+    done = tree.ctl("sync", expect=0)
+    (said,) = [line for line in done.err.splitlines() if "damaged" in line]
+    for word in ("/var/lib/vsmtp-plugind/names is damaged from line", "names.damaged", "LinkName="):
+        assert word in said, said
+    assert (tree / VAR / "names.damaged").read_bytes() == data
+    assert tree.links() == {**before, link_of("d"): file_of("d")}, "all names of before count as found"
+    assert "d\tchosen\t" in (tree / VAR / "names").read_text()
+    assert "damaged" not in tree.ctl("sync", expect=0).err
+
+
+def test_rule_09_a_daemon_puts_a_damaged_record_aside(tree):
+    begin(tree)
+    with tree.daemon() as daemon:
+        for n in (1, 2):
+            (tree / VAR / "names").write_bytes(b"%d" % n)
+            kit.wait_until(lambda n=n: daemon.log.count("is damaged from line 1 on") == n, what="the word")
+            assert (tree / VAR / "names.damaged").read_bytes() == b"%d" % n
+            kit.wait_until((tree / VAR / "names").exists, what="the new record")
+        assert tree.links() == want({link_of("a"): "a", link_of("b"): "b", "mine.so": "c"})
+
+
+def test_rule_09_a_record_of_a_newer_format_stays(tree):
+    """Only what needs it waits."""
+    data = not_known(tree, lambda record: record.replace(b"# format 1:", b"# format 2:") + b"something\n")
+    tree.config("[Plugin a]\nLinkName=other\n")
+    before = tree.links()
+    done = tree.ctl("sync", expect=1)
+    assert "a newer vsmtp-plugind wrote it" in done.out + done.err, done
+    assert tree.links() == {**before, link_of("d"): file_of("d")}, done
+    assert f"not removed: {kit.LINKS}/a.so" in done.out, done
+    assert [(tree / VAR / "names").read_bytes()] == [path.read_bytes() for path in (tree / VAR).glob("names*")] == [data]
+
+
+def test_rule_09_a_record_that_cannot_be_put_aside_is_said(tree):
+    data = not_known(tree, DAMAGED["emptied"])
+    world.mount("--bind", tree / VAR, tree / VAR)
+    try:
+        world.mount("-o", "remount,bind,ro", tree / VAR)
+        done = tree.ctl("sync", expect=0)
+    finally:
+        world.umount(tree / VAR)
+    assert "Cannot put aside the damaged" in done.err and "Read-only" in done.err, done
+    assert tree.links()[link_of("d")] == file_of("d"), done
+    assert (tree / VAR / "names").read_bytes() == data
