@@ -168,12 +168,23 @@ static void plan_to_clean(const struct snapshot *s, struct plan *p)
 			s->links.state == LINKS_FINE ? PLAN_DIRECTORY_FINE : PLAN_DIRECTORY_REFUSED;
 }
 
-/* The kit goes and vSMTP stays. */
-static void plan_nothing_new(struct plan *p)
+/* The kit goes and vSMTP stays. Of a link that is not made nothing new is remembered. */
+static void plan_nothing_new(const struct snapshot *s, struct plan *p)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < p->n_links; i++)
 		if (p->links[i].action == LINK_CREATE)
 			p->links[i].action = LINK_FOREIGN;
+	for (size_t i = 0; i < p->names.n; i++) {
+		const struct remembered *m = &p->names.items[i];
+
+		if (!snapshot_find_link(s, m->link))
+			m = remembered_names_find(&s->names, m->key, m->link);
+		if (m)
+			p->names.items[n++] = *m;
+	}
+	p->names.n = n;
 	if (p->directory == PLAN_DIRECTORY_MAKE)
 		p->directory = PLAN_DIRECTORY_NO_PARENT;
 }
@@ -224,7 +235,7 @@ static int change(const struct pass_how *how, struct pass *p)
 	if (how->flags & PASS_CLEAN)
 		plan_to_clean(&p->seen, &p->plan);
 	if (how->flags & PASS_NOTHING_NEW)
-		plan_nothing_new(&p->plan);
+		plan_nothing_new(&p->seen, &p->plan);
 	r = apply(how->root, &p->config, &p->seen, &p->plan, &p->outcome);
 	for (size_t i = 0; (how->flags & PASS_CLEAN) && i < p->outcome.n_changes; i++)
 		p->outcome.changes[i].cleaned = true;

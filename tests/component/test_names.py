@@ -238,3 +238,15 @@ def test_rule_09_a_record_that_cannot_be_put_aside_is_said(tree):
     assert "Cannot put aside the damaged" in done.err and "Read-only" in done.err, done
     assert tree.links()[link_of("d")] == file_of("d"), done
     assert (tree / VAR / "names").read_bytes() == data
+
+
+def test_rule_10_a_link_that_clean_did_not_make_was_not_deleted(tree):
+    begin(tree)
+    tree.plugin("d")
+    (tree.links_dir / link_of("a")).unlink()
+    tree.ctl("clean", "--keep-fitting", expect=0)
+    assert set(tree.links()) == {link_of("b"), "mine.so"}
+    done = tree.ctl("sync", expect=0)
+    for name, deleted in (("a", True), ("d", False)):
+        (said,) = [line for line in done.out.splitlines() if f"/{link_of(name)} ->" in line]
+        assert ("deleted" in said) == deleted, done
