@@ -43,10 +43,11 @@ struct manager {
 	uint64_t rest_usec;   /* until then no event makes us look */
 	uint64_t mounts_usec; /* and none of the mount table before then */
 	struct surroundings around;
-	bool news;     /* what inotify told of matters */
-	size_t own;    /* events to come of links that we changed: looked at when it is quiet */
-	uint64_t idle; /* struct pass_how */
-	char *reload;  /* what is known of the reload, for the state line */
+	bool news;      /* what inotify told of matters */
+	size_t own;     /* events to come of links that we changed: looked at when it is quiet; */
+	bool own_names; /* also those of the record, if we wrote it */
+	uint64_t idle;  /* struct pass_how */
+	char *reload;   /* what is known of the reload, for the state line */
 	int daemon_fd;
 	uint64_t failed_usec; /* how long what failed has to wait, 0: nothing did */
 	bool quiet_clock;     /* the limit was reported */
@@ -219,6 +220,7 @@ static int one_pass(struct manager *m)
 	int r = run(m, PASS_CHANGE | PASS_LOG, &p);
 
 	m->own = p.seen.held || m->restart.failures > 0 ? 0 : outcome_count_events(&p.outcome);
+	m->own_names = m->own > 0 && p.outcome.names_written;
 	m->rest_usec = 2 * clock_usec(CLOCK_MONOTONIC) - begun;
 	if (r >= 0)
 		r = mind_the_clock(m, &p);
@@ -296,8 +298,9 @@ static int on_news(void *userdata, unsigned subject, const char *dir, const char
 		doubt_all(m); /* what a package manager did may be beyond all watches */
 	else
 		r = observer_doubt(m->observer, subject, dir, name);
-	own = m->own > 0 && r > 0 && name && (subject == WATCH_LINKS || subject == WATCH_NAMES);
-	m->own -= own && !name_is_temporary(name);
+	own = r > 0 && name &&
+	      ((subject == WATCH_LINKS && m->own > 0) || (subject == WATCH_NAMES && m->own_names));
+	m->own -= own && subject == WATCH_LINKS && !name_is_temporary(name);
 	m->news = m->news || (r > 0 && !own);
 	return MIN(r, 0);
 }
@@ -312,6 +315,7 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 	m->news = false;
 	r = watch_read(m->watch, on_news, m);
 	m->own = 0;
+	m->own_names = false;
 	if (r < 0)
 		log_errno(LOG_ERR, r, "Cannot read inotify events; looking at everything");
 	if (r != 0)
