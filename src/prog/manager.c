@@ -212,7 +212,6 @@ static int run(struct manager *m, enum pass_flags flags, struct pass *p)
 	return pass_run(&how, p);
 }
 
-/* Looks, and puts the links right. */
 static int one_pass(struct manager *m)
 {
 	_cleanup_(pass_done) struct pass p = {0};
@@ -314,8 +313,7 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 		return r;
 	m->news = false;
 	r = watch_read(m->watch, on_news, m);
-	m->own = 0;
-	m->own_names = false;
+	m->own = m->own_names = 0;
 	if (r < 0)
 		log_errno(LOG_ERR, r, "Cannot read inotify events; looking at everything");
 	if (r != 0)
@@ -332,14 +330,13 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 static int on_mounts(sd_event_source *s, int fd _unused_, uint32_t events _unused_, void *userdata)
 {
 	struct manager *m = userdata;
-	uint64_t begun = clock_usec(CLOCK_MONOTONIC), ended;
+	uint64_t begun = clock_usec(CLOCK_MONOTONIC);
 	int r = rest_is_over(&m->rest, m->mounts_usec, s);
 
 	if (r <= 0)
 		return r;
 	r = watch_mounts_moved(m->watch);
-	ended = clock_usec(CLOCK_MONOTONIC);
-	m->mounts_usec = ended + MOUNTS_REST * (ended - begun);
+	m->mounts_usec = (MOUNTS_REST + 1) * clock_usec(CLOCK_MONOTONIC) - MOUNTS_REST * begun;
 	if (r == 0)
 		return 0;
 	doubt_all(m);
@@ -427,8 +424,7 @@ static int start(struct manager *m, enum server_flags flags)
 	r = watch_new(m->root, &m->watch);
 	if (r < 0)
 		return log_errno(LOG_ERR, r,
-				 "Cannot use inotify (raise the sysctl "
-				 "fs.inotify.max_user_instances)");
+				 "Cannot use inotify (raise sysctl fs.inotify.max_user_instances)");
 	observer_set_watch(m->observer, m->watch);
 	doubt_all(m);
 	restart_init(&m->restart, 0, 0);
