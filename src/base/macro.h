@@ -35,6 +35,14 @@
 		*_take = NULL; \
 		_taken; \
 	})
+/* The same with a struct; what is left is empty. */
+#define TAKE(x) \
+	__extension__({ \
+		__typeof__(x) *_take = &(x); \
+		__typeof__(x) _taken = *_take; \
+		*_take = (__typeof__(x)){0}; \
+		_taken; \
+	})
 #define TAKE_FD(fd) \
 	__extension__({ \
 		int *_take = &(fd); \
@@ -63,12 +71,11 @@
 	} \
 	struct _semicolon_
 
-/* Defines x_to_string(): the stable codes of an enum, NULL for what is none. */
-#define DEFINE_TO_STRING(x, max, ...) \
+/* Defines x_to_string(): the stable codes of `enum x`, NULL for what is none. */
+#define DEFINE_TO_STRING(x, codes) \
 	const char *x##_to_string(enum x value) \
 	{ \
-		static const char *const codes[max] = {__VA_ARGS__}; \
-		return (size_t)value < (max) ? codes[value] : NULL; \
+		return (size_t)value < ELEMENTSOF(codes) ? codes[value] : NULL; \
 	} \
 	struct _semicolon_
 

@@ -16,8 +16,7 @@ struct pool {
 /* Zeroes, fit for any type, or NULL: no memory. */
 void *pool_new(struct pool *p, size_t size) _nonnull_all_;
 /* Room for `n` things of that size at most, anything in it, to be filled from its beginning; then
- * pool_keep() says how many there are, before anything else is made from the pool. NULL: no
- * memory. */
+ * pool_keep() says how many there are, before anything else is made from the pool. Or NULL. */
 void *pool_room(struct pool *p, size_t n, size_t size) _nonnull_all_;
 void pool_keep(struct pool *p, const void *room, size_t n, size_t size) _nonnull_all_;
 /* The copies of two texts, one behind the other, or NULL: no memory. */

@@ -4,33 +4,61 @@
 #include <string.h>
 
 /* With more than these out of order it is not nearly sorted. */
-#define MOVED_MAX 64
+#define ASIDE_MAX 64
 
-void sort_nearly(void *items, size_t n, size_t size,
-		 int (*compare)(const void *a, const void *b, void *userdata), void *userdata)
+typedef int (*compare_fn)(const void *a, const void *b, void *userdata);
+
+/* Takes aside what breaks the order, and leaves the others in front; *ret_n is how many were taken.
+ * False: too many, or no memory; then all are there, in any order. */
+static bool take_aside(char *items, size_t n, size_t size, compare_fn compare, void *userdata,
+		       char **aside, size_t *ret_n)
 {
-	_cleanup_free_ char *item = malloc(size);
-	unsigned moved = 0;
+	size_t kept = 0;
 
-	for (size_t i = 1; i < n; i++) {
-		char *at = (char *)items + i * size, *low = items;
+	for (size_t i = 0; i < n; i++) {
+		char *at = items + i * size, *next = items + kept * size, *out = at;
 
-		if (compare(at - size, at, userdata) <= 0)
+		if (kept == 0 || compare(next - size, at, userdata) <= 0) {
+			if (kept++ != i)
+				memcpy(next, at, size);
 			continue;
-		if (!item || ++moved > MOVED_MAX) {
-			qsort_r(items, n, size, compare, userdata);
-			return;
 		}
-		for (size_t left = i; left > 0; left /= 2) { /* behind all that are not greater */
-			char *mid = low + left / 2 * size;
+		*aside = *aside ? *aside : malloc(ASIDE_MAX * size);
+		if (!*aside || *ret_n == ASIDE_MAX) {
+			if (*aside)
+				memcpy(next, *aside, *ret_n * size);
+			return false;
+		}
+		/* One that is too great, or one that is too small? */
+		if (kept == 1 || compare(next - 2 * size, at, userdata) <= 0)
+			out = next - size;
+		memcpy(*aside + (*ret_n)++ * size, out, size);
+		if (out != at)
+			memcpy(out, at, size);
+	}
+	return true;
+}
 
-			if (compare(mid, at, userdata) <= 0) {
-				low = mid + size;
-				left--;
-			}
-		}
-		memcpy(item, at, size);
-		memmove(low + size, low, (size_t)(at - low));
-		memcpy(low, item, size);
+void sort_nearly(void *items, size_t n, size_t size, compare_fn compare, void *userdata)
+{
+	_cleanup_free_ char *aside = NULL;
+	size_t n_aside = 0, left;
+	char *all = items;
+
+	if (!take_aside(all, n, size, compare, userdata, &aside, &n_aside)) {
+		qsort_r(items, n, size, compare, userdata);
+		return;
+	}
+	left = n - n_aside;
+	if (n_aside > 1)
+		qsort_r(aside, n_aside, size, compare, userdata);
+	while (n_aside > 0) { /* from behind, so that each moves once */
+		char *to = all + (left + n_aside - 1) * size;
+		const char *last = all + left * size, *other = aside + (n_aside - 1) * size;
+		bool mine = left > 0 && compare(last - size, other, userdata) > 0;
+
+		memcpy(to, mine ? last - size : other, size);
+		left -= mine;
+		n_aside -= !mine;
 	}
 }

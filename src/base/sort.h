@@ -5,6 +5,7 @@
  * dozen. Knows: bytes. Must not know: what they mean. Owns: nothing. */
 
 #include "base/macro.h"
+#include <stdbool.h>
 
 /* As qsort_r(3). No two items may compare as equal, if their order matters. */
 void sort_nearly(void *items, size_t n, size_t size,

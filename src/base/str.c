@@ -18,6 +18,28 @@ bool str_ends(const char *s, const char *suffix)
 	return n >= m && memcmp(s + n - m, suffix, m) == 0;
 }
 
+size_t str_index(const char *const *words, size_t n, const char *word)
+{
+	size_t i = 0;
+
+	while (i < n && !str_eq(words[i], word))
+		i++;
+	return i;
+}
+
+bool str_fields(char *line, char **ret, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!line)
+			return false;
+		ret[i] = line;
+		line = strchr(line, '\t');
+		if (line)
+			*line++ = '\0';
+	}
+	return true;
+}
+
 int str_cmp(const char *a, const char *b)
 {
 	if (!a || !b)
@@ -101,32 +123,6 @@ int strv_add_words(char ***l, const char *words)
 		p += n;
 	}
 	return 0;
-}
-
-int strv_copy(char ***ret, char *const *l)
-{
-	_cleanup_strv_ char **copy = NULL;
-
-	for (; l && *l; l++) {
-		int r = strv_add(&copy, *l);
-
-		if (r < 0)
-			return r;
-	}
-	*ret = TAKE_PTR(copy);
-	return 0;
-}
-
-bool strv_eq(char *const *a, char *const *b)
-{
-	size_t n = strv_len(a);
-
-	if (n != strv_len(b))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(a[i], b[i]) != 0)
-			return false;
-	return true;
 }
 
 static int compare_strings(const void *a, const void *b)
@@ -305,6 +301,12 @@ void buf_printf(struct buf *b, const char *format, ...)
 		format += len + 1;
 	}
 	va_end(ap);
+}
+
+void buf_join(struct buf *b, const struct buf *other)
+{
+	buf_add(b, other->data);
+	b->failed |= other->failed;
 }
 
 const char *buf_text(const struct buf *b)

@@ -20,11 +20,15 @@ static inline bool str_eq(const char *a, const char *b)
 const char *str_after(const char *s, const char *prefix) _nonnull_all_;
 bool str_ends(const char *s, const char *suffix) _nonnull_all_;
 
+/* Position of a word in a table of n, or n. */
+size_t str_index(const char *const *words, size_t n, const char *word);
+/* Cuts a line at its tabs, in place. false: there are fewer than n fields. */
+bool str_fields(char *line, char **ret, size_t n) _nonnull_all_;
+
 /* NULL sorts first. */
 int str_cmp(const char *a, const char *b);
 
-/* Replaces an owned string by a copy of another (NULL allowed). 0 or -ENOMEM; unchanged on failure.
- */
+/* Replaces an owned string by a copy of another (NULL allowed). 0 or -ENOMEM: it is unchanged. */
 int str_replace(char **s, const char *with) _must_check_ _nonnull_(1);
 
 /* Owned list of owned strings, NULL-terminated; NULL is the empty list. */
@@ -35,8 +39,6 @@ bool strv_has(char *const *l, const char *s) _nonnull_(2);
 int strv_add(char ***l, const char *s) _must_check_ _nonnull_all_;
 /* Splits at blanks and appends the words. 0 or -ENOMEM. */
 int strv_add_words(char ***l, const char *words) _must_check_ _nonnull_all_;
-int strv_copy(char ***ret, char *const *l) _must_check_ _nonnull_(1);
-bool strv_eq(char *const *a, char *const *b);
 void strv_sort(char **l);
 
 /* A growing, always terminated text. Zero-initialise; an allocation that fails is remembered, all
@@ -56,6 +58,8 @@ void buf_add_len(struct buf *b, const char *s, size_t len) _nonnull_(1);
 /* Appends foreign bytes so that no terminal, log or line-based reader can be fooled: control bytes,
  * bytes that are not valid UTF-8, `\` and C1 controls become \xHH. */
 void buf_escape(struct buf *b, const char *s) _nonnull_(1);
+/* Appends what stands in another, and its failure. */
+void buf_join(struct buf *b, const struct buf *other) _nonnull_all_;
 /* Appends a sentence. Only %s, %d, %u, %o, %x (of int, l, ll, z; with leading zeros) and %%;
  * what %s stands for is escaped as above, so texts in which that was done go through buf_add(). */
 void buf_printf(struct buf *b, const char *format, ...) _printf_(2, 3) _nonnull_(1, 2);

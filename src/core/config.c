@@ -62,56 +62,33 @@ static void *field_of(void *owner, const struct item *item)
 
 void config_remarks_done(struct config_remarks *r)
 {
-	for (size_t i = 0; i < r->n; i++) {
-		free(r->items[i].texts);
-		trust_facts_done(&r->items[i].trust);
-	}
 	free(r->items);
+	pool_done(&r->pool);
 	*r = (struct config_remarks){0};
-}
-
-/* All texts of a remark lie in one piece. */
-static int own_texts(struct config_remark *m)
-{
-	const char **const texts[] = {&m->file, &m->section, &m->key, &m->value, &m->used};
-	size_t len = 0;
-	char *p;
-
-	for (size_t i = 0; i < ELEMENTSOF(texts); i++)
-		len += *texts[i] ? strlen(*texts[i]) + 1 : 0;
-	m->texts = p = malloc(len);
-	if (!p)
-		return -ENOMEM;
-	for (size_t i = 0; i < ELEMENTSOF(texts); i++)
-		if (*texts[i]) {
-			char *next = stpcpy(p, *texts[i]) + 1;
-
-			*texts[i] = p;
-			p = next;
-		}
-	return 0;
 }
 
 int config_remarks_add(struct config_remarks *r, const struct config_remark *remark)
 {
-	struct config_remark *m;
+	struct config_remark m = *remark, *grown;
+	const char *path = m.trust.path;
+	const char **const texts[] = {&m.file, &m.section, &m.key, &m.value, &m.used, &path};
 
 	/* Room doubles: it is full whenever n is a power of two. */
 	if ((r->n & (r->n - 1)) == 0) {
-		m = reallocarray(r->items, MAX(r->n * 2, (size_t)1), sizeof(*m));
-		if (!m)
+		grown = reallocarray(r->items, MAX(r->n * 2, (size_t)1), sizeof(*grown));
+		if (!grown)
 			return -ENOMEM;
-		r->items = m;
+		r->items = grown;
 	}
-	m = &r->items[r->n];
-	*m = *remark;
-	if (own_texts(m) < 0)
-		return -ENOMEM;
-	if (trust_facts_copy(&m->trust, &remark->trust) < 0) {
-		free(m->texts);
-		return -ENOMEM;
+	for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+		const char *text = *texts[i];
+
+		*texts[i] = text ? pool_copy(&r->pool, text) : NULL;
+		if (text && !*texts[i])
+			return -ENOMEM;
 	}
-	r->n++;
+	m.trust.path = (char *)(uintptr_t)path;
+	r->items[r->n++] = m;
 	return 0;
 }
 
@@ -195,22 +172,25 @@ static size_t plugin_position(const struct config *c, const char *key)
 
 const struct config_plugin *config_find_plugin(const struct config *c, const char *key)
 {
-	size_t i = plugin_position(c, key);
+	size_t i = c->n_plugins > 0 ? plugin_position(c, key) : 0;
 
 	return i < c->n_plugins && str_eq(c->plugins[i].key, key) ? &c->plugins[i] : NULL;
 }
 
 /* Finds or makes the entry of a NAME. 0 or -ENOMEM. */
-static int add_plugin(struct config *c, const char *name, size_t *ret)
+static int add_plugin(struct config *c, const char *name, struct config_plugin **ret)
 {
 	struct config_plugin p = {.enabled = -1}, *grown;
 	_cleanup_free_ char *key = name_key(name);
+	size_t i;
 
 	if (!key)
 		return -ENOMEM;
-	*ret = plugin_position(c, key);
-	if (config_find_plugin(c, key))
+	i = plugin_position(c, key);
+	if (i < c->n_plugins && str_eq(c->plugins[i].key, key)) {
+		*ret = &c->plugins[i];
 		return 0;
+	}
 	grown = reallocarray(c->plugins, c->n_plugins + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
@@ -219,9 +199,10 @@ static int add_plugin(struct config *c, const char *name, size_t *ret)
 	if (!p.name)
 		return -ENOMEM;
 	p.key = TAKE_PTR(key);
-	memmove(grown + *ret + 1, grown + *ret, (c->n_plugins - *ret) * sizeof(*grown));
-	grown[*ret] = p;
+	memmove(grown + i + 1, grown + i, (c->n_plugins - i) * sizeof(*grown));
+	grown[i] = p;
 	c->n_plugins++;
+	*ret = &grown[i];
 	return 0;
 }
 
@@ -232,8 +213,7 @@ struct reader {
 	struct config_remarks *remarks;
 	const char *section; /* as written; NULL before the first */
 	bool passing; /* the section is none that we know: said once, its lines are passed over */
-	bool in_plugin;
-	size_t plugin; /* in config->plugins */
+	struct config_plugin *plugin; /* the one that the section is about, or NULL */
 };
 
 static int say(struct reader *r, const struct config_line *line, enum config_problem problem,
@@ -283,11 +263,9 @@ static int assign_list(struct reader *r, const struct config_line *line, const s
 
 static int assign(struct reader *r, const struct config_line *line)
 {
-	const struct item *item =
-		find_item(r->in_plugin ? SECTION_PLUGIN : SECTION_MAIN, line->key);
-	struct config_plugin *plugin = r->in_plugin ? &r->config->plugins[r->plugin] : NULL;
-	void *owner = plugin ? (void *)plugin : (void *)r->config;
-	const char *name = plugin ? plugin->name : NULL;
+	const struct item *item = find_item(r->plugin ? SECTION_PLUGIN : SECTION_MAIN, line->key);
+	void *owner = r->plugin ? (void *)r->plugin : (void *)r->config;
+	const char *name = r->plugin ? r->plugin->name : NULL;
 	int q;
 
 	if (!item)
@@ -328,7 +306,7 @@ static int enter_section(struct reader *r, const struct config_line *line)
 	int q;
 
 	r->section = line->section;
-	r->in_plugin = false;
+	r->plugin = NULL;
 	r->passing = !str_eq(line->section, SECTION_MAIN);
 	if (line->problem != CONFIG_PROBLEM_MAX)
 		return say(r, line, line->problem, line->value, NULL);
@@ -340,7 +318,6 @@ static int enter_section(struct reader *r, const struct config_line *line)
 	if (!name_is_valid(name))
 		return say(r, line, CONFIG_BAD_PLUGIN, name, NULL);
 	r->passing = false;
-	r->in_plugin = true;
 	return add_plugin(r->config, name, &r->plugin);
 }
 

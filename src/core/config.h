@@ -12,7 +12,7 @@
  * Knows: bytes and values. Must not know: which files there are and where (sys/conf), or any
  * output. Owns: a struct config owns all its strings. */
 
-#include "base/macro.h"
+#include "base/pool.h"
 #include "core/snapshot.h"
 
 enum action {
@@ -63,8 +63,7 @@ enum config_problem {
 	CONFIG_BAD_PLUGIN,    /* [Plugin NAME] whose NAME is none */
 	CONFIG_NUL_BYTE,      /* the line holds a NUL byte */
 	CONFIG_NOT_READ,      /* the file could not be read (error is set); made by sys/conf */
-	CONFIG_LEADS_NOWHERE, /* a symlink, or a file where a directory should be; made by sys/conf
-			       */
+	CONFIG_LEADS_NOWHERE, /* a symlink, or a file instead of a directory; made by sys/conf */
 	CONFIG_NOT_REGULAR,   /* not a regular file; made by sys/conf */
 	CONFIG_UNTRUSTED,     /* others than root control it (trust is set); made by sys/conf */
 	CONFIG_PROBLEM_MAX,
@@ -78,7 +77,6 @@ struct config_remark {
 	const char *key;     /* may be NULL */
 	const char *value;   /* as written, may be NULL */
 	const char *used;    /* the value in force instead, as one would write it, may be NULL */
-	char *texts;         /* these five, of a remark in a list: its own */
 	int error;           /* errno for CONFIG_NOT_READ, else 0 */
 	struct trust_facts trust;
 };
@@ -86,6 +84,7 @@ struct config_remark {
 struct config_remarks {
 	struct config_remark *items;
 	size_t n;
+	struct pool pool; /* has their texts */
 };
 
 void config_remarks_done(struct config_remarks *r);

@@ -207,7 +207,7 @@ int config_parse_span(const char *text, uint64_t *ret_usec)
 	return 0;
 }
 
-/* A text of its own, or one more in a list; naming one twice adds nothing: the first place counts. */
+/* A text of its own, or one more in a list; of one that is named twice the first place counts. */
 static int parse_text(enum config_kind kind, const char *value, const char *plugin, void *field)
 {
 	_cleanup_free_ char *text = NULL;

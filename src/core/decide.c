@@ -7,6 +7,8 @@
 #define TRIES_MAX 3
 #define DISTANCE_MAX_USEC (30 * USEC_PER_SEC)
 #define DISTANCE_FORGOTTEN_USEC (5 * 60 * USEC_PER_SEC)
+/* A lock that is let go is an event; whoever misses it looks again. */
+#define HELD_LOOK_USEC (5 * USEC_PER_SEC)
 
 void request_done(struct request *r)
 {
@@ -31,30 +33,11 @@ bool request_is_about(const struct request *r, const struct unit_facts *u)
 	return !*r->unit || unit_facts_is_called(u, r->unit);
 }
 
-void start_done(struct start *s)
+void starts_add(struct starts *s, const struct start *made)
 {
-	free(s->unit);
-	free(s->replaced);
-	free(s->set);
-	*s = (struct start){0};
-}
-
-void starts_done(struct starts *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		start_done(&s->items[i]);
-	*s = (struct starts){0};
-}
-
-void starts_add(struct starts *s, struct start *made)
-{
-	if (s->n == STARTS_MAX) {
-		start_done(&s->items[0]);
-		memmove(&s->items[0], &s->items[1], (STARTS_MAX - 1) * sizeof(s->items[0]));
-		s->n--;
-	}
+	if (s->n == STARTS_MAX)
+		memmove(&s->items[0], &s->items[1], --s->n * sizeof(s->items[0]));
 	s->items[s->n++] = *made;
-	*made = (struct start){0};
 }
 
 void decision_done(struct decision *d)
@@ -63,22 +46,34 @@ void decision_done(struct decision *d)
 	*d = (struct decision){0};
 }
 
-DEFINE_TO_STRING(decide_what,
-		 DECIDE_WHAT_MAX, [DECIDE_NOTHING] = "nothing", [DECIDE_REFUSE] = "refuse",
-		 [DECIDE_FORBIDDEN] = "forbidden", [DECIDE_GIVE_UP] = "give-up",
-		 [DECIDE_WAIT] = "wait", [DECIDE_WAIT_FOR_JOB] = "wait-for-job",
-		 [DECIDE_RELOAD] = "reload", [DECIDE_RESTART] = "restart");
-DEFINE_TO_STRING(
-	decide_why, DECIDE_WHY_MAX, [DECIDE_WHY_NOTHING_OWED] = "nothing-owed",
-	[DECIDE_WHY_NOT_RUNNING] = "not-running", [DECIDE_WHY_NO_MANAGER] = "no-manager",
-	[DECIDE_WHY_NO_ANSWER] = "no-answer", [DECIDE_WHY_ACTION_NONE] = "action-none",
+static const char *const decide_what_codes[DECIDE_WHAT_MAX] = {
+	[DECIDE_NOTHING] = "nothing",     [DECIDE_REFUSE] = "refuse",
+	[DECIDE_FORBIDDEN] = "forbidden", [DECIDE_GIVE_UP] = "give-up",
+	[DECIDE_WAIT] = "wait",           [DECIDE_WAIT_FOR_JOB] = "wait-for-job",
+	[DECIDE_RELOAD] = "reload",       [DECIDE_RESTART] = "restart"};
+DEFINE_TO_STRING(decide_what, decide_what_codes);
+
+static const char *const decide_why_codes[DECIDE_WHY_MAX] = {
+	[DECIDE_WHY_NOTHING_OWED] = "nothing-owed",
+	[DECIDE_WHY_NOT_RUNNING] = "not-running",
+	[DECIDE_WHY_NO_MANAGER] = "no-manager",
+	[DECIDE_WHY_NO_ANSWER] = "no-answer",
+	[DECIDE_WHY_ACTION_NONE] = "action-none",
 	[DECIDE_WHY_SERVER_ABSENT] = "server-absent",
-	[DECIDE_WHY_SERVER_UNTRUSTED] = "server-untrusted", [DECIDE_WHY_NOT_KNOWN] = "not-known",
-	[DECIDE_WHY_DIRECTORY] = "directory-refused", [DECIDE_WHY_FORBIDDEN] = "forbidden",
-	[DECIDE_WHY_FAILED] = "failed", [DECIDE_WHY_TRIES] = "tries", [DECIDE_WHY_JOB] = "job",
-	[DECIDE_WHY_SETTLING] = "settling", [DECIDE_WHY_DISTANCE] = "distance",
-	[DECIDE_WHY_SET_CHANGED] = "set-changed", [DECIDE_WHY_NEWER] = "newer",
-	[DECIDE_WHY_REQUESTED] = "requested");
+	[DECIDE_WHY_SERVER_UNTRUSTED] = "server-untrusted",
+	[DECIDE_WHY_NOT_KNOWN] = "not-known",
+	[DECIDE_WHY_DIRECTORY] = "directory-refused",
+	[DECIDE_WHY_FORBIDDEN] = "forbidden",
+	[DECIDE_WHY_FAILED] = "failed",
+	[DECIDE_WHY_TRIES] = "tries",
+	[DECIDE_WHY_JOB] = "job",
+	[DECIDE_WHY_HELD] = "held",
+	[DECIDE_WHY_SETTLING] = "settling",
+	[DECIDE_WHY_DISTANCE] = "distance",
+	[DECIDE_WHY_SET_CHANGED] = "set-changed",
+	[DECIDE_WHY_NEWER] = "newer",
+	[DECIDE_WHY_REQUESTED] = "requested"};
+DEFINE_TO_STRING(decide_why, decide_why_codes);
 
 /* ---- what the past says ---- */
 
@@ -105,6 +100,7 @@ static bool wants_replaced(const struct decide_facts *f, const struct request *r
 struct asked {
 	bool person;   /* somebody wants it now */
 	bool replaced; /* ... even if nothing is owed */
+	bool inside;   /* by who is called by the package manager that is at work */
 	uint64_t usec; /* since when */
 };
 
@@ -118,6 +114,7 @@ static struct asked find_asked(const struct decide_facts *f)
 		if (!request_is_about(r, f->unit))
 			continue;
 		a.usec = MIN(a.usec, r->usec);
+		a.inside = a.inside || (f->lock && r->holder == lock_holder(f->lock));
 		a.replaced = a.replaced || wants_replaced(f, r);
 		a.person = a.person || (r->kind != REQUEST_LOOK && !*r->replaces);
 	}
@@ -227,6 +224,8 @@ static void decide_time(const struct decide_facts *f, const struct asked *a, str
 	quiet = f->first_usec > 0 ? restart_quiet_usec(&settle, f->first_usec, f->last_usec) : 0;
 	if (f->unit->job || f->unit->state == UNIT_CHANGING)
 		answer(d, DECIDE_WAIT_FOR_JOB, DECIDE_WHY_JOB);
+	else if (f->lock && !a->person && !a->inside)
+		wait_until(d, DECIDE_WHY_HELD, f->now_usec + HELD_LOOK_USEC);
 	else if (!a->person && f->now_usec < quiet)
 		wait_until(d, DECIDE_WHY_SETTLING, quiet);
 	else if (f->now_usec < distance)
@@ -267,7 +266,6 @@ int decide(const struct decide_facts *f, struct decision *ret)
 		answer(&d, DECIDE_GIVE_UP, vain);
 	else
 		decide_time(f, &a, &d);
-	*ret = d;
-	d = (struct decision){0};
+	*ret = TAKE(d);
 	return 0;
 }

@@ -7,13 +7,14 @@
  * (CLOCK_BOOTTIME in microseconds; no wall clock, but for a start without a record).
  *
  * In this order: not running, nothing owed; refused; forbidden by a policy; tried in vain; somebody
- * else's job; not quiet yet; too soon after the last restart; else do it. A person's request skips
- * policy, quiet and distance.
+ * else's job; a package manager at work; not quiet yet; too soon after the last restart; else do it.
+ * A person's request skips policy, package manager, quiet and distance.
  *
  * Knows: configuration, snapshot, plan, unit facts. Must not know: where facts are kept, clocks,
  * how a reload is done. Owns: a decision its texts; lists what is in them. */
 
 #include "core/config.h"
+#include "core/hold.h"
 #include "core/loaded.h"
 #include "core/plan.h"
 
@@ -33,8 +34,9 @@ struct request {
 	char *replaces; /* the invocation that is to be replaced even if nothing is owed, or "" */
 	char *set;      /* fingerprint of the loaded set as the asker saw it, or "" */
 	uint64_t usec;  /* when */
-	int pid;        /* the asker's */
-	char *command;  /* ... and its name */
+	int holder; /* the package manager that was at work then: its pid, -1 not known, 0 none */
+	int pid;    /* the asker's */
+	char *command; /* ... and its name */
 };
 
 struct requests {
@@ -61,11 +63,11 @@ enum start_result {
 struct start {
 	uint64_t usec;     /* when it was asked for */
 	uint64_t end_usec; /* when its job ended, 0 if that was not seen */
-	char *unit;        /* the manager's name for it */
 	bool reload;
 	enum start_result result;
-	char *replaced; /* the invocation it had before, or "" */
-	char *set;      /* fingerprint of what it was to load */
+	char unit[256];                    /* the manager's name for it */
+	char replaced[33];                 /* the invocation it had before, or "" */
+	char set[LOADED_FINGERPRINT_SIZE]; /* of what it was to load */
 };
 
 #define STARTS_MAX 16
@@ -74,10 +76,8 @@ struct starts {
 	size_t n;
 };
 
-void start_done(struct start *s);
-void starts_done(struct starts *s);
-/* Takes it over; the oldest makes room. */
-void starts_add(struct starts *s, struct start *made) _nonnull_all_;
+/* The oldest makes room. */
+void starts_add(struct starts *s, const struct start *made) _nonnull_all_;
 
 /* ---- the decision ---- */
 
@@ -107,6 +107,7 @@ enum decide_why {
 	DECIDE_WHY_FAILED, /* the job for this set */
 	DECIDE_WHY_TRIES,  /* done, and yet owed, so often */
 	DECIDE_WHY_JOB,
+	DECIDE_WHY_HELD, /* a package manager is at work, and nobody asked from inside (rule 17) */
 	DECIDE_WHY_SETTLING,
 	DECIDE_WHY_DISTANCE,
 	DECIDE_WHY_SET_CHANGED,
@@ -123,6 +124,7 @@ struct decide_facts {
 	const struct unit_facts *unit;
 	const struct requests *requests;
 	const struct starts *starts;
+	const struct lock_facts *lock; /* the package manager's that is waited for, or NULL */
 	uint64_t asked_usec; /* since when this is worked on, if there is no request: what was tried
 				before counts no more */
 	uint64_t first_usec; /* of the burst that settles: first and last time that the set was */

@@ -356,8 +356,10 @@ bool gate_passes(enum gate g, const struct config *c, const struct server_facts 
 enum gate gate_judge(const struct config *c, const struct server_facts *s,
 		     const struct candidate *k)
 {
+	const struct gate_case t = {.c = c, .server = s, .k = k};
+
 	for (enum gate g = GATE_LINKED + 1; g < GATE_SHADOWED; g++)
-		if (!gate_passes(g, c, s, k))
+		if (row_of(g)->passes && !row_of(g)->passes(&t))
 			return g;
 	return GATE_LINKED;
 }

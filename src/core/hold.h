@@ -8,8 +8,8 @@
  *    ^                |                         |
  *    '--- nobody -----'-------------------------'
  *
- * Only the daemon has one: the start hook, triggers and a person never wait, for they may be called
- * by the very holder.
+ * The daemon has one, and the executor for what was asked from outside: the start hook, triggers and
+ * a person never wait, for they may be called by the very holder.
  *
  * Knows: a lock and time as numbers. Must not know: clocks, files. Owns: nothing. */
 
@@ -22,6 +22,12 @@ struct lock_facts {
 	int pid;          /* its holder, 0 if not known */
 	char command[64]; /* the holder's, empty if not known */
 };
+
+/* As a request remembers it: its pid, -1 if that is not known, 0 if nobody is at work. */
+static inline int lock_holder(const struct lock_facts *l)
+{
+	return !l->path ? 0 : l->pid > 0 ? l->pid : -1;
+}
 
 enum hold_state {
 	HOLD_FREE,

@@ -5,10 +5,11 @@
 
 #include <inttypes.h>
 
-DEFINE_TO_STRING(owed_why,
-		 OWED_WHY_MAX, [OWED_NOTHING] = "nothing", [OWED_NOT_RUNNING] = "not-running",
-		 [OWED_NOT_KNOWN] = "not-known", [OWED_SET_CHANGED] = "set-changed",
-		 [OWED_NEWER] = "newer", [OWED_REQUESTED] = "requested");
+static const char *const owed_why_codes[OWED_WHY_MAX] = {
+	[OWED_NOTHING] = "nothing",     [OWED_NOT_RUNNING] = "not-running",
+	[OWED_NOT_KNOWN] = "not-known", [OWED_SET_CHANGED] = "set-changed",
+	[OWED_NEWER] = "newer",         [OWED_REQUESTED] = "requested"};
+DEFINE_TO_STRING(owed_why, owed_why_codes);
 
 void owed_done(struct owed *o)
 {
@@ -151,8 +152,7 @@ static int describe_difference(const char *was, const char *is, char **ret)
 	return take_detail(&d, ret);
 }
 
-/* Without a record of this start the times have to do: what is newer than the start was not loaded.
- */
+/* Without a record of this start the times have to do: what is newer than it was not loaded. */
 static int describe_newer(const struct snapshot *s, int64_t start_nsec, char **ret)
 {
 	struct detail d = {0};

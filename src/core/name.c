@@ -15,7 +15,8 @@ static bool is_separator(char c)
 	return c == '-' || c == '_';
 }
 
-DEFINE_TO_STRING(layout, LAYOUT_MAX, "A", "B", "C");
+static const char *const layout_codes[LAYOUT_MAX] = {"A", "B", "C"};
+DEFINE_TO_STRING(layout, layout_codes);
 
 void name_done(struct name *n)
 {
@@ -288,6 +289,16 @@ const char *name_default_link(const struct name *n, const char *file, struct poo
 		return file;
 	link = pool_join(p, "vsmtp-plugin-", n->name);
 	return link ? pool_join(p, link, ".so") : NULL;
+}
+
+bool name_is_default_link(const struct name *n, const char *file, const char *link)
+{
+	const char *rest = str_after(link, "vsmtp-plugin-");
+
+	if (n->layout != LAYOUT_A)
+		return strcmp(file, link) == 0;
+	rest = rest ? str_after(rest, n->name) : NULL;
+	return rest && strcmp(rest, ".so") == 0;
 }
 
 static void drop_last_component(struct buf *b)

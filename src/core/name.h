@@ -45,9 +45,8 @@ struct name {
 
 void name_done(struct name *n);
 
-/* The entry `file`, directly in the store (dir NULL) or in its version directory `dir`. Returns 1
- * and fills *ret if the name makes it a candidate (look at ret->problem), 0 if it is no candidate,
- * -ENOMEM. */
+/* The entry `file`, directly in the store (dir NULL) or in its version directory `dir`. 1 and *ret
+ * if the name makes it a candidate (look at ret->problem), 0 if it is no candidate, -ENOMEM. */
 int name_parse(const char *dir, const char *file, struct name *ret) _must_check_ _nonnull_(2, 3);
 
 /* Does a file of that name, directly in a store, belong to the plugin of that key? */
@@ -61,21 +60,22 @@ bool name_is_valid(const char *name) _nonnull_all_;
 char *name_key(const char *name) _nonnull_all_;
 
 /* A link name from the configuration: 0 if usable, -EINVAL if empty, with `/`, a leading dot,
- * control bytes, longer than 255 bytes once expanded; with `general`, also without %n; or a bad %
- * sequence. */
+ * control bytes or a bad % sequence, longer than 255 bytes once expanded; with `general`, also
+ * without %n. */
 enum name_template {
 	NAME_TEMPLATE_PLUGIN,  /* LinkName= of one plugin: need not hold %n */
 	NAME_TEMPLATE_GENERAL, /* the general LinkName=: must */
 };
 int name_check_template(const char *template, enum name_template kind) _must_check_ _nonnull_all_;
-/* %n is NAME, %% is %; .so is added if missing. 0, -EINVAL (the result is no usable name), -ENOMEM.
- */
+/* %n is NAME, %% is %; .so is added if missing. 0, -EINVAL (that is no usable name), -ENOMEM. */
 int name_expand_template(const char *template, const char *name, char **ret)
 	_must_check_ _nonnull_all_;
 /* The link name that follows from the layout (rule 7d): A `vsmtp-plugin-NAME.so`, in the pool, B
  * and C `file`. NULL: no memory. */
 const char *name_default_link(const struct name *n, const char *file, struct pool *p)
 	_must_check_ _nonnull_all_;
+/* Is it that name? */
+bool name_is_default_link(const struct name *n, const char *file, const char *link) _nonnull_all_;
 
 /* Normalises lexically: `target` made absolute from the directory `base`, `.`, `..` and doubled
  * slashes resolved as text. 0 or -ENOMEM. */

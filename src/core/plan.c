@@ -5,19 +5,24 @@
 #include "core/planner.h"
 #include "core/version.h"
 
-DEFINE_TO_STRING(
-	link_action,
-	LINK_ACTION_MAX, [LINK_KEEP] = "keep", [LINK_CREATE] = "create", [LINK_REPLACE] = "replace",
-	[LINK_REMOVE] = "remove", [LINK_HOLD] = "hold", [LINK_FOREIGN] = "foreign");
-DEFINE_TO_STRING(plan_directory,
-		 PLAN_DIRECTORY_MAX, [PLAN_DIRECTORY_FINE] = "fine", [PLAN_DIRECTORY_MAKE] = "make",
-		 [PLAN_DIRECTORY_TAKE_OVER] = "take-over", [PLAN_DIRECTORY_REFUSED] = "refused",
-		 [PLAN_DIRECTORY_NO_PARENT] = "no-parent", [PLAN_DIRECTORY_LEFT] = "left");
-DEFINE_TO_STRING(finding_code, FINDING_CODE_MAX, [FINDING_DUPLICATE_LINK] = "duplicate-link",
-		 [FINDING_STORE_NOT_LISTED] = "store-not-listed",
-		 [FINDING_UNVERSIONED_KEPT] = "unversioned-kept",
-		 [FINDING_UNTRUSTED_ENTRY] = "untrusted-entry",
-		 [FINDING_UNTRUSTED_PARENT] = "untrusted-parent");
+static const char *const link_action_codes[LINK_ACTION_MAX] = {
+	[LINK_KEEP] = "keep",     [LINK_CREATE] = "create", [LINK_REPLACE] = "replace",
+	[LINK_REMOVE] = "remove", [LINK_HOLD] = "hold",     [LINK_FOREIGN] = "foreign"};
+DEFINE_TO_STRING(link_action, link_action_codes);
+
+static const char *const plan_directory_codes[PLAN_DIRECTORY_MAX] = {
+	[PLAN_DIRECTORY_FINE] = "fine",           [PLAN_DIRECTORY_MAKE] = "make",
+	[PLAN_DIRECTORY_TAKE_OVER] = "take-over", [PLAN_DIRECTORY_REFUSED] = "refused",
+	[PLAN_DIRECTORY_NO_PARENT] = "no-parent", [PLAN_DIRECTORY_LEFT] = "left"};
+DEFINE_TO_STRING(plan_directory, plan_directory_codes);
+
+static const char *const finding_code_codes[FINDING_CODE_MAX] = {
+	[FINDING_DUPLICATE_LINK] = "duplicate-link",
+	[FINDING_STORE_NOT_LISTED] = "store-not-listed",
+	[FINDING_UNVERSIONED_KEPT] = "unversioned-kept",
+	[FINDING_UNTRUSTED_ENTRY] = "untrusted-entry",
+	[FINDING_UNTRUSTED_PARENT] = "untrusted-parent"};
+DEFINE_TO_STRING(finding_code, finding_code_codes);
 
 void plan_done(struct plan *p)
 {
@@ -27,8 +32,7 @@ void plan_done(struct plan *p)
 
 /* ---- links ---- */
 
-/* Why a plugin has no link: the verdict that came closest to one, of its candidate that is
- * preferred. */
+/* Why a plugin has no link: the verdict that came closest to one, of its preferred candidate. */
 static const struct verdict *best_reason(const struct planner *pl, const struct group *g)
 {
 	const struct verdict *best = NULL;
@@ -60,6 +64,7 @@ static struct plan_link act_on_entry(const struct planner *pl, const struct link
 		a.candidate = to->waiting ? planner_leads_to(to, l) : to->winner;
 		a.text = a.candidate->path;
 		a.action = strcmp(l->target, a.text) == 0 ? LINK_KEEP : LINK_REPLACE;
+		a.named = a.action == LINK_REPLACE && own != to;
 	} else {
 		a.action = LINK_REMOVE;
 		a.reason = own ? best_reason(pl, own) : NULL;
@@ -84,15 +89,17 @@ static bool is_to_be_made(const struct planner *pl, const struct claim *c)
 
 static struct plan_link make_link(const struct claim *c)
 {
+	const struct candidate *k = c->group->winner;
 	const struct remembered *m = planner_remembered(c->group, c->wish->name);
 
 	return (struct plan_link){
 		.action = LINK_CREATE,
 		.name = c->wish->name,
 		.key = c->group->key,
-		.text = c->group->winner->path,
-		.candidate = c->group->winner,
+		.text = k->path,
+		.candidate = k,
 		.restored = m && !(m->flags & REMEMBERED_PARKED),
+		.named = c->wish->chosen && !name_is_default_link(&k->name, k->file, c->wish->name),
 	};
 }
 
@@ -231,7 +238,8 @@ static int find_findings(struct planner *pl)
 	find_untrusted(pl);
 	r = find_stores(pl);
 	for (size_t i = 0; r >= 0 && i < pl->n_groups; i++) {
-		find_duplicates(pl, &pl->groups[i]);
+		if (pl->groups[i].n_links > 1)
+			find_duplicates(pl, &pl->groups[i]);
 		find_unversioned(pl, &pl->groups[i]);
 	}
 	pool_keep(&p->memory, p->findings, p->n_findings, sizeof(*p->findings));
@@ -344,6 +352,7 @@ int plan_make(const struct config *c, const struct snapshot *s, struct plan *ret
 		r = find_findings(&pl);
 	if (r >= 0 && !s->held) /* what is half unpacked is not missed yet */
 		r = find_missed(&pl);
+	p.names_first = r >= 0 && p.names_changed && planner_needs_names_first(&pl);
 	if (r < 0)
 		plan_done(&p);
 	else

@@ -48,6 +48,7 @@ struct plan_link {
 					 NULL if it has none */
 	bool restored;                /* create: somebody deleted the link of ours */
 	bool renamed;                 /* remove: the plugin's link has another name now */
+	bool named; /* create, replace: a name that nobody could derive without the record */
 };
 
 enum plan_directory {
@@ -94,6 +95,7 @@ struct plan {
 	bool not_known; /* rule 9: the configuration, the server's version or a store's contents */
 	struct remembered_names names; /* as they are after the plan was applied */
 	bool names_changed;
+	bool names_first; /* before any link is changed (plan_names_first), not only afterwards */
 	char **missed; /* keys: had a link, or are named in the configuration, and have none (exit
 			  4) */
 	struct pool memory; /* all of the above */
@@ -102,6 +104,11 @@ struct plan {
 void plan_done(struct plan *p);
 /* 0 or -ENOMEM. */
 int plan_make(const struct config *c, const struct snapshot *s, struct plan *ret)
+	_must_check_ _nonnull_all_;
+/* The names to record before the plan is applied: right at each step from the directory as it is to
+ * what it will be. A link that is to come was never deleted by anybody, and one that is to go is
+ * still whose it was. Their texts are borrowed. 0 or -ENOMEM. */
+int plan_names_first(const struct plan *p, const struct snapshot *s, struct remembered_names *ret)
 	_must_check_ _nonnull_all_;
 /* Number of link changes in it, the directory's included. */
 size_t plan_changes(const struct plan *p) _nonnull_all_;

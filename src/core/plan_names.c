@@ -11,11 +11,9 @@ const struct remembered *planner_remembered(const struct group *g, const char *l
 	return NULL;
 }
 
-static bool was_chosen(const struct group *g, const char *link)
+static bool was_chosen(const struct planner *pl, const struct link *l)
 {
-	const struct remembered *m = planner_remembered(g, link);
-
-	return m && (m->flags & REMEMBERED_CHOSEN);
+	return planner_entry(pl, l)->chosen;
 }
 
 static const struct link *link_of(const struct group *g, const char *name)
@@ -47,10 +45,11 @@ bool planner_has_wish(const struct group *g)
 static void add_wish(struct group *g, const char *name, bool chosen)
 {
 	const struct link *has = link_of(g, name);
+	const struct remembered *m = planner_remembered(g, name);
 
 	if (!wish_of(g, name))
 		g->wishes[g->n_wishes++] = (struct wish){
-			.name = name,
+			.name = m ? m->link : name, /* known by its address again */
 			.has = has,
 			.there = has,
 			.chosen = chosen,
@@ -103,7 +102,7 @@ static int wish_chosen(const struct planner *pl, struct group *g)
 	int r = 0;
 
 	for (size_t i = 0; !name && !pl->c->link_name && i < g->n_links; i++)
-		if (was_chosen(g, g->links[i]->name) && is_layouts_name(g, g->links[i]->name))
+		if (was_chosen(pl, g->links[i]) && is_layouts_name(g, g->links[i]->name))
 			name = g->links[i]->name;
 	if (!name)
 		r = computed_name(pl, g, &name);
@@ -126,11 +125,24 @@ static void wish_remembered(struct group *g)
 }
 
 /* The plugin's own LinkName=. It may say what the administrator's link is called already. */
-static void wish_said(struct group *g, const char *name)
+static void wish_said(const struct planner *pl, struct group *g, const char *name)
 {
 	const struct remembered *m = planner_remembered(g, name);
+	const struct link *has = link_of(g, name);
 
-	add_wish(g, name, m ? m->flags & REMEMBERED_CHOSEN : !link_of(g, name));
+	add_wish(g, name, has ? was_chosen(pl, has) : !m || (m->flags & REMEMBERED_CHOSEN));
+}
+
+/* Is one of its links called as we chose? Not one that a pass which was cut off was to remove. */
+static bool has_chosen(const struct planner *pl, const struct group *g)
+{
+	for (size_t i = 0; i < g->n_links; i++) {
+		const struct remembered *m = planner_remembered(g, g->links[i]->name);
+
+		if (was_chosen(pl, g->links[i]) && !(m && (m->flags & REMEMBERED_PARKED)))
+			return true;
+	}
+	return false;
 }
 
 static int wish(const struct planner *pl, struct group *g)
@@ -143,25 +155,25 @@ static int wish(const struct planner *pl, struct group *g)
 		int r = expand(pl, g, said->link_name, &name);
 
 		if (r >= 0)
-			wish_said(g, name);
+			wish_said(pl, g, name);
 		if (r != -EINVAL)
 			return r;
 	}
 	/* Rule 7b, for links that are there: every name we did not choose ourselves stays, two of
 	 * them too. */
 	for (size_t i = 0; i < g->n_links; i++)
-		if (!was_chosen(g, g->links[i]->name))
+		if (!was_chosen(pl, g->links[i]))
 			add_wish(g, g->links[i]->name, false);
 	found = g->n_wishes;
 	if (found == 0)
 		wish_remembered(g);
-	if (g->n_wishes == 0 || (found > 0 && found < g->n_links))
+	if (g->n_wishes == 0 || (found > 0 && has_chosen(pl, g)))
 		return wish_chosen(pl, g);
 	return 0;
 }
 
 /* A plugin that waits keeps every link to a file of it that may stay linked, and gets no other. */
-static void wish_right(const struct planner *pl, struct group *g)
+static int wish_right(const struct planner *pl, struct group *g)
 {
 	for (size_t i = 0; i < g->n_links; i++) {
 		const struct candidate *k = planner_leads_to(g, g->links[i]);
@@ -169,21 +181,27 @@ static void wish_right(const struct planner *pl, struct group *g)
 
 		if (k &&
 		    (gate == GATE_LINKED || gate == GATE_SHADOWED || planner_is_transient(pl, k)))
-			add_wish(g, g->links[i]->name, was_chosen(g, g->links[i]->name));
+			add_wish(g, g->links[i]->name, was_chosen(pl, g->links[i]));
 	}
+	return 0;
 }
 
 static int make_wishes(struct planner *pl, struct group *g)
 {
-	if (!g->winner)
-		return 0;
-	g->wishes = pool_new(&pl->p->memory, (g->n_links + 1) * sizeof(*g->wishes));
+	int r = planner_find_chosen(pl, g);
+
+	if (r < 0 || !g->winner)
+		return r;
+	g->wishes = pool_room(&pl->p->memory, MAX(g->n_links, 1U), sizeof(*g->wishes));
 	if (!g->wishes)
 		return -ENOMEM;
-	if (!g->waiting)
-		return wish(pl, g);
-	wish_right(pl, g);
-	return 0;
+	r = g->waiting ? wish_right(pl, g) : wish(pl, g);
+	for (size_t i = 0; i < g->n_wishes; i++)
+		if (g->wishes[i].has)
+			planner_entry(pl, g->wishes[i].has)->to = g;
+		else
+			pl->n_claims++;
+	return r;
 }
 
 /* ---- who gets which name ---- */
@@ -229,25 +247,17 @@ static void settle_claim(const struct planner *pl, struct claim *c, const struct
 
 static int settle_claims(struct planner *pl)
 {
-	for (size_t i = 0; i < pl->n_groups; i++)
-		for (size_t j = 0; j < pl->groups[i].n_wishes; j++)
-			pl->n_claims += !pl->groups[i].wishes[j].has;
-	pl->claims = pool_new(&pl->p->memory, (pl->n_claims + 1) * sizeof(*pl->claims));
+	size_t n = 0;
+
+	pl->claims = pool_room(&pl->p->memory, pl->n_claims, sizeof(*pl->claims));
 	if (!pl->claims)
 		return -ENOMEM;
-	pl->n_claims = 0;
-	for (size_t i = 0; i < pl->n_groups; i++) {
-		struct group *g = &pl->groups[i];
-
-		for (size_t j = 0; j < g->n_wishes; j++)
-			if (g->wishes[j].has)
-				planner_entry(pl, g->wishes[j].has)->to = g;
-			else
-				pl->claims[pl->n_claims++] =
-					(struct claim){.wish = &g->wishes[j], .group = g};
-	}
-	sort_nearly(pl->claims, pl->n_claims, sizeof(*pl->claims), compare_claims, NULL);
-	for (size_t i = 0; i < pl->n_claims; i++)
+	for (struct group *g = pl->groups; n < pl->n_claims; g++)
+		for (size_t i = 0; i < g->n_wishes; i++)
+			if (!g->wishes[i].has)
+				pl->claims[n++] = (struct claim){.wish = &g->wishes[i], .group = g};
+	sort_nearly(pl->claims, n, sizeof(*pl->claims), compare_claims, NULL);
+	for (size_t i = 0; i < n; i++)
 		settle_claim(pl, &pl->claims[i], i > 0 ? &pl->claims[i - 1] : NULL);
 	return 0;
 }
@@ -311,11 +321,13 @@ static void remember_links(const struct planner *pl, const struct group *g, bool
 {
 	for (size_t i = 0; i < g->n_links; i++) {
 		const struct link *l = g->links[i];
-		bool chosen, stays;
+		bool chosen, stays, wished = false;
 
-		if (wish_of(g, l->name))
+		for (const struct wish *w = g->wishes; !wished && w < g->wishes + g->n_wishes; w++)
+			wished = w->has == l;
+		if (wished)
 			continue;
-		chosen = was_chosen(g, l->name);
+		chosen = was_chosen(pl, l);
 		stays = pl->p->not_known && !planner_is_untrusted(pl, g, l);
 		if (!stays && (!park || (chosen && (g->n == 0 || g->n_wishes > 0))))
 			continue;
@@ -359,8 +371,7 @@ static void remember_held(const struct planner *pl, const struct group *g)
 		if (planner_goes_while_held(pl, g->links[i]))
 			remember(pl, g, g->links[i]->name,
 				 REMEMBERED_PARKED |
-					 (was_chosen(g, g->links[i]->name) ? REMEMBERED_CHOSEN
-									   : 0U));
+					 (was_chosen(pl, g->links[i]) ? REMEMBERED_CHOSEN : 0U));
 	for (size_t i = 0; i < g->n_names; i++) {
 		const struct link *l = link_of(g, g->names[i].link);
 		struct remembered m = g->names[i];
@@ -378,9 +389,8 @@ static bool same_names(const struct remembered_names *a, const struct remembered
 	for (size_t i = 0; same && i < a->n; i++) {
 		const struct remembered *x = &a->items[i], *y = &b->items[i];
 
-		same = strcmp(x->key, y->key) == 0 && strcmp(x->link, y->link) == 0 &&
-		       x->flags == y->flags && str_eq(x->file, y->file) &&
-		       str_eq(x->file_for, y->file_for);
+		same = str_eq(x->key, y->key) && str_eq(x->link, y->link) && x->flags == y->flags &&
+		       str_eq(x->file, y->file) && str_eq(x->file_for, y->file_for);
 	}
 	return same;
 }

@@ -45,17 +45,25 @@ int plan_claim_link(const struct config *c, struct link *l)
 
 /* ---- by plugin ---- */
 
-static int compare_files(const void *a, const void *b, void *userdata)
+/* By key; those of one plugin as they lie. */
+static int compare_files(const void *a, const void *b, void *userdata _unused_)
+{
+	const struct candidate *x = *(const struct candidate *const *)a;
+	const struct candidate *y = *(const struct candidate *const *)b;
+	int c = strcmp(x->name.key, y->name.key);
+
+	return c ? c : (x > y) - (x < y);
+}
+
+/* Of one plugin, the preferred first. */
+static int compare_preference(const void *a, const void *b, void *userdata)
 {
 	const struct planner *pl = userdata;
 	const struct candidate *x = *(const struct candidate *const *)a;
 	const struct candidate *y = *(const struct candidate *const *)b;
-	int c = strcmp(x->name.key, y->name.key);
 	const char *server = pl->s->server.version;
 	bool xs, ys;
 
-	if (c)
-		return c;
 	if (x->store != y->store)
 		return x->store < y->store ? -1 : 1;
 	if (x->name.layout != y->name.layout)
@@ -76,12 +84,14 @@ static int compare_links(const void *a, const void *b, void *userdata _unused_)
 	return c ? c : strcmp(x->name, y->name);
 }
 
-/* The three lists that are merged. */
+/* The three lists that are merged, as far as they are left. */
 struct lists {
 	const struct candidate **files; /* with a key, by key and preference */
 	size_t n_files;
 	const struct link **links; /* with a key, by key and name */
 	size_t n_links;
+	const struct remembered *names; /* by key and name */
+	size_t n_names;
 };
 
 static int list_links(struct planner *pl, struct lists *ret)
@@ -117,54 +127,8 @@ static int judge_files(struct planner *pl, struct lists *ret)
 		if (k->name.problem == NAME_FINE)
 			ret->files[ret->n_files++] = k;
 	}
-	sort_nearly(ret->files, ret->n_files, sizeof(struct candidate *), compare_files, pl);
+	sort_nearly(ret->files, ret->n_files, sizeof(struct candidate *), compare_files, NULL);
 	return 0;
-}
-
-/* Merges the three sorted lists: candidates, links of ours, remembered names. */
-static int make_groups(struct planner *pl, const struct lists *lists)
-{
-	const struct remembered_names *names = &pl->s->names;
-	size_t k = 0, l = 0, m = 0, most = lists->n_files + lists->n_links + names->n;
-
-	pl->groups = pool_room(&pl->p->memory, most, sizeof(*pl->groups));
-	if (!pl->groups)
-		return -ENOMEM;
-	while (k < lists->n_files || l < lists->n_links || m < names->n) {
-		struct group *g = &pl->groups[pl->n_groups++];
-		const char *keys[] = {
-			k < lists->n_files ? lists->files[k]->name.key : NULL,
-			l < lists->n_links ? lists->links[l]->key : NULL,
-			m < names->n ? names->items[m].key : NULL,
-		};
-
-		*g = (struct group){0};
-		for (size_t i = 0; i < ELEMENTSOF(keys); i++)
-			if (keys[i] && (!g->key || strcmp(keys[i], g->key) < 0))
-				g->key = keys[i];
-		g->files = lists->files + k;
-		while (k < lists->n_files && str_eq(lists->files[k]->name.key, g->key))
-			k++;
-		g->n = (size_t)(lists->files + k - g->files);
-		g->links = lists->links + l;
-		while (l < lists->n_links && str_eq(lists->links[l]->key, g->key))
-			planner_entry(pl, lists->links[l++])->own = g;
-		g->n_links = (size_t)(lists->links + l - g->links);
-		g->names = names->items + m;
-		while (m < names->n && str_eq(names->items[m].key, g->key))
-			m++;
-		g->n_names = (size_t)(names->items + m - g->names);
-	}
-	pool_keep(&pl->p->memory, pl->groups, pl->n_groups, sizeof(*pl->groups));
-	return 0;
-}
-
-const struct group *planner_find_group(const struct planner *pl, const char *key)
-{
-	size_t at = str_lower_bound(pl->groups, pl->n_groups, sizeof(*pl->groups),
-				    offsetof(struct group, key), key);
-
-	return at < pl->n_groups && str_eq(pl->groups[at].key, key) ? &pl->groups[at] : NULL;
 }
 
 /* ---- who wins ---- */
@@ -225,6 +189,72 @@ static void choose_winner(struct planner *pl, struct group *g)
 			g->winner = g->files[i];
 		}
 	}
+}
+
+/* NULL, the end of a list, comes last. */
+static int compare_keys(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) : (b != NULL) - (a != NULL);
+}
+
+/* The next group: what the lists begin with, as far as that is one plugin's. */
+static void take_group(struct planner *pl, struct lists *l, struct group *g)
+{
+	const char *file = l->n_files > 0 ? l->files[0]->name.key : NULL;
+	const char *link = l->n_links > 0 ? l->links[0]->key : NULL;
+	const char *name = l->n_names > 0 ? l->names[0].key : NULL;
+	int file_link = compare_keys(file, link);
+	int name_other = compare_keys(name, file_link <= 0 ? file : link);
+
+	*g = (struct group){.files = l->files, .links = l->links, .names = l->names};
+	if (name_other >= 0 && file_link <= 0) {
+		g->key = file;
+		do
+			g->n++;
+		while (g->n < l->n_files && strcmp(l->files[g->n]->name.key, file) == 0);
+		sort_nearly(l->files, g->n, sizeof(*l->files), compare_preference, pl);
+	}
+	if (name_other >= 0 && file_link >= 0) {
+		g->key = link;
+		do
+			planner_entry(pl, l->links[g->n_links++])->own = g;
+		while (g->n_links < l->n_links && strcmp(l->links[g->n_links]->key, link) == 0);
+	}
+	if (name_other <= 0) {
+		g->key = name;
+		do
+			g->n_names++;
+		while (g->n_names < l->n_names && strcmp(l->names[g->n_names].key, name) == 0);
+	}
+	l->files += g->n;
+	l->n_files -= g->n;
+	l->links += g->n_links;
+	l->n_links -= g->n_links;
+	l->names += g->n_names;
+	l->n_names -= g->n_names;
+}
+
+static int make_groups(struct planner *pl, struct lists *lists)
+{
+	size_t most = lists->n_files + lists->n_links + lists->n_names;
+
+	pl->groups = pool_room(&pl->p->memory, most, sizeof(*pl->groups));
+	if (!pl->groups)
+		return -ENOMEM;
+	while (lists->n_files + lists->n_links + lists->n_names > 0) {
+		take_group(pl, lists, &pl->groups[pl->n_groups]);
+		choose_winner(pl, &pl->groups[pl->n_groups++]);
+	}
+	pool_keep(&pl->p->memory, pl->groups, pl->n_groups, sizeof(*pl->groups));
+	return 0;
+}
+
+const struct group *planner_find_group(const struct planner *pl, const char *key)
+{
+	size_t at = str_lower_bound(pl->groups, pl->n_groups, sizeof(*pl->groups),
+				    offsetof(struct group, key), key);
+
+	return at < pl->n_groups && str_eq(pl->groups[at].key, key) ? &pl->groups[at] : NULL;
 }
 
 /* Winners by what they are: a hash table with room for twice as many. */
@@ -299,14 +329,12 @@ static int drop_double_files(struct planner *pl)
 
 int planner_table(struct planner *pl)
 {
-	struct lists lists = {0};
+	struct lists lists = {.names = pl->s->names.items, .n_names = pl->s->names.n};
 	int r = list_links(pl, &lists);
 
 	if (r >= 0)
 		r = judge_files(pl, &lists);
 	if (r >= 0)
 		r = make_groups(pl, &lists);
-	for (size_t i = 0; r >= 0 && i < pl->n_groups; i++)
-		choose_winner(pl, &pl->groups[i]);
 	return r < 0 ? r : drop_double_files(pl);
 }

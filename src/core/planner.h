@@ -5,6 +5,7 @@
  *   plan_table.c  whose a link is; candidates, links of ours and remembered names by plugin; which
  *                 candidate wins
  *   plan_names.c  which link names a plugin gets, and which are remembered
+ *   plan_record.c whose the names are that are not on record, and what has to be before
  *   plan.c        what is done to each link, what is found and missed
  * Owns: nothing. All of it lies in the plan's memory, or in the configuration and the snapshot. */
 
@@ -41,6 +42,7 @@ struct group {
 struct entry {
 	const struct group *own; /* the plugin that its text names, or NULL */
 	const struct group *to;  /* the one that it will lead to, or NULL */
+	bool chosen;             /* its name, by us */
 };
 
 /* A wish for a name that the plugin has no link of. */
@@ -100,5 +102,15 @@ int planner_names(struct planner *pl) _must_check_;
 bool planner_has_after(const struct planner *pl, const struct group *g, const struct wish *w);
 /* Has the group a wish that it did not lose? */
 bool planner_has_wish(const struct group *g);
+/* Does a change of links need the record to be written before? A name that can be derived when it
+ * is not on record does not, nor does one of a link that is there and stays. */
+bool planner_needs_names_first(const struct planner *pl);
 /* The remembered entry of a plugin's link name, or NULL. */
 const struct remembered *planner_remembered(const struct group *g, const char *link);
+
+/* ---- plan_record.c ---- */
+
+/* Who chose the name of a link that is there. What is not on record is the administrator's, unless
+ * it is called what we would call it: such a name can be derived, so a link need not wait until it
+ * is written down. 0 or -ENOMEM. */
+int planner_find_chosen(const struct planner *pl, const struct group *g) _must_check_;

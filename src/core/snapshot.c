@@ -5,14 +5,22 @@
 
 #include <inttypes.h>
 
-DEFINE_TO_STRING(server_state, SERVER_STATE_MAX, [SERVER_ABSENT] = "absent",
-		 [SERVER_KNOWN] = "known", [SERVER_UNKNOWN] = "unknown");
-DEFINE_TO_STRING(version_source, VERSION_SOURCE_MAX, [VERSION_SOURCE_CONFIG] = "config",
-		 [VERSION_SOURCE_PROGRAM] = "program", [VERSION_SOURCE_DPKG] = "dpkg",
-		 [VERSION_SOURCE_RPM] = "rpm");
-DEFINE_TO_STRING(unit_state, UNIT_STATE_MAX, [UNIT_NO_MANAGER] = "no-manager",
-		 [UNIT_MISSING] = "missing", [UNIT_INACTIVE] = "inactive", [UNIT_ACTIVE] = "active",
-		 [UNIT_CHANGING] = "changing", [UNIT_UNKNOWN] = "unknown");
+static const char *const server_state_codes[SERVER_STATE_MAX] = {
+	[SERVER_ABSENT] = "absent", [SERVER_KNOWN] = "known", [SERVER_UNKNOWN] = "unknown"};
+DEFINE_TO_STRING(server_state, server_state_codes);
+
+static const char *const version_source_codes[VERSION_SOURCE_MAX] = {
+	[VERSION_SOURCE_CONFIG] = "config",
+	[VERSION_SOURCE_PROGRAM] = "program",
+	[VERSION_SOURCE_DPKG] = "dpkg",
+	[VERSION_SOURCE_RPM] = "rpm"};
+DEFINE_TO_STRING(version_source, version_source_codes);
+
+static const char *const unit_state_codes[UNIT_STATE_MAX] = {
+	[UNIT_NO_MANAGER] = "no-manager", [UNIT_MISSING] = "missing",
+	[UNIT_INACTIVE] = "inactive",     [UNIT_ACTIVE] = "active",
+	[UNIT_CHANGING] = "changing",     [UNIT_UNKNOWN] = "unknown"};
+DEFINE_TO_STRING(unit_state, unit_state_codes);
 
 void elf_facts_done(struct elf_facts *f)
 {
@@ -32,19 +40,6 @@ bool signature_equal(const struct signature *a, const struct signature *b)
 	       a->mode == b->mode && a->owner == b->owner;
 }
 
-int trust_facts_copy(struct trust_facts *to, const struct trust_facts *from)
-{
-	struct trust_facts made = *from;
-
-	if (from->path) {
-		made.path = strdup(from->path);
-		if (!made.path)
-			return -ENOMEM;
-	}
-	*to = made;
-	return 0;
-}
-
 void trust_facts_done(struct trust_facts *t)
 {
 	free(t->path);
@@ -58,7 +53,7 @@ void file_facts_done(struct file_facts *f)
 	strv_free(f->missing);
 	free(f->missing_question);
 	free(f->identity);
-	free(f->resolved);
+	free(f->led_to);
 	*f = (struct file_facts){0};
 }
 
@@ -94,10 +89,12 @@ void candidate_done(struct candidate *c)
 void link_done(struct link *l)
 {
 	free(l->name);
+	if (l->resolved != l->target)
+		free(l->resolved);
+	if (l->target != l->text)
+		free(l->target);
 	free(l->text);
-	free(l->target);
 	free(l->key);
-	free(l->resolved);
 	free(l->identity);
 	trust_facts_done(&l->trust);
 	*l = (struct link){0};
@@ -126,6 +123,18 @@ static int compare_remembered(const struct remembered *a, const struct remembere
 	int c = strcmp(a->key, b->key);
 
 	return c ? c : strcmp(a->link, b->link);
+}
+
+const struct remembered *remembered_names_find(const struct remembered_names *r, const char *key,
+					       const char *link)
+{
+	size_t i = str_lower_bound(r->items, r->n, sizeof(*r->items),
+				   offsetof(struct remembered, key), key);
+
+	for (; i < r->n && strcmp(r->items[i].key, key) == 0; i++)
+		if (strcmp(r->items[i].link, link) == 0)
+			return &r->items[i];
+	return NULL;
 }
 
 int remembered_names_add(struct remembered_names *r, const struct remembered *item)

@@ -17,8 +17,7 @@
 enum elf_form {
 	ELF_FORM_FINE,      /* the headers and all segments are inside the file */
 	ELF_FORM_NOT_ELF,   /* no ELF magic, or a class, data or version that does not exist */
-	ELF_FORM_TRUNCATED, /* something the loader needs lies outside the file, or cannot be right
-			     */
+	ELF_FORM_TRUNCATED, /* what the loader needs lies outside the file, or cannot be right */
 	ELF_FORM_MAX,
 };
 
@@ -113,7 +112,10 @@ struct file_facts {
 	bool missing_unsure;    /* ... or the one who looked cannot see (rule 9) */
 	char *missing_question; /* why the loader could not be asked, or NULL */
 	char *identity;         /* see DESIGN: build-id and size, else inode, size, mtime */
-	char *resolved;         /* path after symlinks, as the server sees it, or NULL */
+	/* Path after symlinks, as the server sees it, or NULL: the one it was looked at under, which
+	 * is borrowed, or led_to. */
+	const char *resolved;
+	char *led_to;
 };
 
 void file_facts_done(struct file_facts *f);
@@ -151,8 +153,7 @@ enum server_doubt {
 	SERVER_DOUBT_SIGNAL,     /* doubt_number is the signal */
 	SERVER_DOUBT_STATUS,     /* doubt_number is the exit status */
 	SERVER_DOUBT_NONSENSE,   /* an answer that is none; doubt_text holds its first line */
-	SERVER_DOUBT_UNREADABLE, /* the program file cannot be looked at; doubt_number is the errno
-				  */
+	SERVER_DOUBT_UNREADABLE, /* it cannot be looked at; doubt_number is the errno */
 	SERVER_DOUBT_MAX,
 };
 
@@ -212,7 +213,7 @@ struct link {
 	char *name;
 	enum link_kind kind;
 	char *text;           /* symlink text as it is, else NULL */
-	char *target;         /* the text made absolute and normalised, else NULL */
+	char *target;         /* the text made absolute and normalised, else NULL; may be text */
 	bool ours;            /* plan_claim_link(): it leads below a store */
 	char *key;            /* ... and names this plugin, or none (NULL) */
 	uint64_t target_hash; /* sys/look: of target */
@@ -221,8 +222,8 @@ struct link {
 	uint64_t inode;       /* of the entry itself */
 	int64_t ctime_nsec;   /* of the entry itself */
 	bool dangling;
-	char *resolved;         /* what it leads to after symlinks, NULL if dangling */
-	char *identity;         /* of what it leads to, NULL if dangling */
+	char *resolved; /* what it leads to after symlinks, NULL if dangling; may be target */
+	char *identity; /* of what it leads to, NULL if dangling */
 	uint64_t target_device; /* of what it leads to, 0 if dangling */
 	uint64_t target_inode;
 	int64_t target_ctime_nsec;
@@ -307,8 +308,7 @@ struct unit_facts {
 struct snapshot {
 	/* Another number whenever a look may have found another fact than the one before. */
 	uint64_t state;
-	/* A package manager is at work, and who looked waits for it (rule 17): the caller's word.
-	 */
+	/* A package manager is at work, and who looked waits for it (rule 17): his word. */
 	bool held;
 	struct server_facts server;
 	struct store_facts *stores;
@@ -321,9 +321,6 @@ struct snapshot {
 };
 
 void trust_facts_done(struct trust_facts *t);
-/* 0 or -ENOMEM. */
-int trust_facts_copy(struct trust_facts *to, const struct trust_facts *from)
-	_must_check_ _nonnull_all_;
 void server_facts_done(struct server_facts *s);
 void candidate_done(struct candidate *c);
 void link_done(struct link *l);
@@ -343,6 +340,10 @@ bool snapshot_is_shared(const struct snapshot *s) _nonnull_all_;
 /* Puts it to its place: quickly if that is the end. 0 or -ENOMEM. */
 int remembered_names_add(struct remembered_names *r, const struct remembered *item)
 	_must_check_ _nonnull_all_;
+
+/* That name of the plugin, or NULL. */
+const struct remembered *remembered_names_find(const struct remembered_names *r, const char *key,
+					       const char *link) _nonnull_all_;
 
 /* Puts all lists into their order. */
 void snapshot_sort(struct snapshot *s) _nonnull_all_;

@@ -29,8 +29,7 @@ bool version_is_in_name(const char *text, size_t len) _nonnull_all_;
  * before "+really" (Debian's way back to an older version) are dropped, the first `~` stands for
  * `-`. 0, -EINVAL, -ENOMEM. */
 int version_from_package(const char *text, char **ret) _must_check_ _nonnull_all_;
-/* `Version=` of the configuration: SemVer if it is one; a package form only if it holds `:` or `~`.
- */
+/* `Version=` of the configuration: SemVer if it is one; a package form if it has `:` or `~`. */
 int version_from_config(const char *text, char **ret) _must_check_ _nonnull_all_;
 /* First line of the server's answer to --version: `vsmtp 1.2.1` or `vsmtp v2.2.1`; a second line is
  * the commit. CRLF is fine. 0, -EINVAL, -ENOMEM. */

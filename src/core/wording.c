@@ -74,9 +74,10 @@ void word_change(struct buf *b, const struct change *ch, const char *links)
 		buf_printf(b, " (led to %s)", ch->was);
 	if (ch->action == LINK_REMOVE && done)
 		buf_printf(b, ": %s",
-			   ch->renamed ? "the plugin's link has another name now"
-			   : ch->why   ? ch->why
-				       : "no file of this plugin is left");
+			   ch->cleaned   ? "by vsmtp-pluginctl clean"
+			   : ch->renamed ? "the plugin's link has another name now"
+			   : ch->why     ? ch->why
+					 : "no file of this plugin is left");
 	if (ch->restored && ch->key && done)
 		buf_printf(b,
 			   ": somebody had deleted it; to turn the plugin off for good: "
@@ -100,18 +101,24 @@ void word_future(struct buf *b, enum link_action a, const char *it)
 		buf_printf(b, "%s stays while not all is known", it);
 }
 
-void word_directory_error(struct buf *b, const struct outcome *o, const char *links)
+void word_directory(struct buf *b, const struct outcome *o, const char *links)
 {
-	buf_printf(b, "Cannot %s the links directory %s: ",
-		   o->directory == PLAN_DIRECTORY_MAKE        ? "make"
-		   : o->directory == PLAN_DIRECTORY_TAKE_OVER ? "take over"
-							      : "enter",
-		   links);
+	if (o->directory_error)
+		buf_printf(b, "Cannot %s the links directory %s: ",
+			   o->directory == PLAN_DIRECTORY_MAKE        ? "make"
+			   : o->directory == PLAN_DIRECTORY_TAKE_OVER ? "take over"
+								      : "enter",
+			   links);
 	if (o->directory_error == ESTALE)
 		buf_add(b, "somebody put another in its place while we looked; the next pass sees "
 			   "to it");
-	else
+	else if (o->directory_error)
 		word_error(b, o->directory_error);
+	else if (o->directory == PLAN_DIRECTORY_MAKE)
+		buf_printf(b, "made the links directory %s", links);
+	else if (o->directory == PLAN_DIRECTORY_TAKE_OVER)
+		buf_printf(b, "took the links directory %s over: it belongs to root now, mode 0755",
+			   links);
 }
 
 /* ---- a plan as a whole ---- */

@@ -49,8 +49,8 @@ void word_change(struct buf *b, const struct change *ch, const char *links) _non
 /* What a pass will do with a link that is there, called `it` ("it", "its link"): "a pass removes
  * it". Nothing if it stays as it is. */
 void word_future(struct buf *b, enum link_action a, const char *it) _nonnull_all_;
-/* Why the links directory could not be made, taken over or entered. */
-void word_directory_error(struct buf *b, const struct outcome *o, const char *links) _nonnull_all_;
+/* What became of the links directory: made, taken over, or why not. Nothing if nothing did. */
+void word_directory(struct buf *b, const struct outcome *o, const char *links) _nonnull_all_;
 /* What keeps the plan from being whole: rule 9 with its cause, or the directory's state. Nothing if
  * nothing does. */
 void word_trouble(struct buf *b, const struct config *c, const struct snapshot *s,

@@ -2,24 +2,6 @@
 /* Words for what a unit is owed, and for what is done about it. */
 #include "core/wording.h"
 
-static const char *not_running(const struct unit_facts *u)
-{
-	switch (u->state) {
-	case UNIT_NO_MANAGER:
-		return "no service manager to ask";
-	case UNIT_MISSING:
-		return "there is no such unit";
-	case UNIT_INACTIVE:
-		return "not running, so nothing is owed";
-	case UNIT_ACTIVE:
-	case UNIT_CHANGING:
-	case UNIT_UNKNOWN:
-	case UNIT_STATE_MAX:
-	default:
-		return "nothing is owed";
-	}
-}
-
 void word_owed(struct buf *b, const struct unit_facts *u, const struct owed *o)
 {
 	static const char *const words[OWED_WHY_MAX] = {
@@ -27,15 +9,24 @@ void word_owed(struct buf *b, const struct unit_facts *u, const struct owed *o)
 		[OWED_SET_CHANGED] = "a reload is owed, since its start: ",
 		[OWED_NEWER] = "a reload is owed; changed after its start: ",
 		[OWED_REQUESTED] = "a reload is owed: somebody asked for it",
+		[OWED_NOT_KNOWN] = "the service manager did not answer: ",
+	};
+	static const char *const not_running[UNIT_STATE_MAX] = {
+		[UNIT_NO_MANAGER] = "no service manager to ask",
+		[UNIT_MISSING] = "there is no such unit",
+		[UNIT_INACTIVE] = "not running, so nothing is owed",
+		[UNIT_ACTIVE] = "nothing is owed",
+		[UNIT_CHANGING] = "nothing is owed",
+		[UNIT_UNKNOWN] = "nothing is owed",
 	};
 
-	if (o->why == OWED_NOT_RUNNING || (o->why == OWED_NOT_KNOWN && u->state == UNIT_NO_MANAGER))
-		buf_add(b, not_running(u));
-	else if (o->why == OWED_NOT_KNOWN)
-		buf_add(b, "the service manager did not answer: ");
-	else
-		buf_add(b, words[o->why]);
-	if (o->why == OWED_NOT_KNOWN && u->state != UNIT_NO_MANAGER)
+	if (o->why == OWED_NOT_RUNNING ||
+	    (o->why == OWED_NOT_KNOWN && u->state == UNIT_NO_MANAGER)) {
+		buf_add(b, not_running[u->state]);
+		return;
+	}
+	buf_add(b, words[o->why]);
+	if (o->why == OWED_NOT_KNOWN)
 		word_error(b, u->error);
 	else if (o->why == OWED_SET_CHANGED || o->why == OWED_NEWER)
 		buf_add(b, o->detail); /* escaped already */
@@ -76,6 +67,7 @@ static const char *why_not_now(const struct decision *d)
 		return "waiting for somebody else's job on it";
 	case DECIDE_WAIT:
 		return d->why == DECIDE_WHY_SETTLING ? "waiting until nothing moves"
+		       : d->why == DECIDE_WHY_HELD   ? "waiting while a package manager is at work"
 		       : d->why == DECIDE_WHY_DISTANCE
 			       ? "waiting, since the last restart was just now"
 			       : "asking again soon";

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Words for the server, machines, trust and findings; pieces that all other sentences are made
- * from. */
+/* Words for the server, machines, trust and findings; pieces of all other sentences. */
 #include "core/wording.h"
 
 #include <elf.h>

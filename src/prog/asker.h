@@ -7,7 +7,7 @@
  * Knows: sets, requests. Must not know: units. Owns: nothing; what it remembers lies in the run
  * directory. */
 
-#include "prog/sync.h"
+#include "prog/pass.h"
 
 /* After a look that found nothing to do. *ret_word: what is known of it, for the state line, or
  * NULL. 0 or -errno. */

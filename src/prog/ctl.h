@@ -9,7 +9,7 @@
 
 #include "base/str.h"
 #include "core/wording.h"
-#include "prog/output.h"
+#include "prog/show.h"
 #include "prog/units.h"
 #include "sys/answer.h"
 
@@ -41,7 +41,11 @@ enum ctl_option {
 	CTL_WAIT = 1 << 14,
 	CTL_WAIT_LIMIT = 1 << 15,
 	CTL_MACHINE = 1 << 16,
+	CTL_ROOT = 1 << 17,
+	CTL_HELP = 1 << 18,
+	CTL_VERSION = 1 << 19,
 };
+#define CTL_EVERY_VERB (CTL_JSON | CTL_NO_LEGEND | CTL_ASK_PROGRAM | CTL_ROOT)
 
 struct ctl {
 	const struct verb *verb;
@@ -98,7 +102,15 @@ static inline bool ctl_has(const struct ctl *c, enum ctl_option o)
 
 /* ---- what several verbs do (verbs.c) ---- */
 
-/* pass_look() with a message if it fails. 0 or -errno. */
+/* How this command makes a pass. */
+static inline struct pass_how ctl_how(const struct ctl *c, enum pass_flags flags)
+{
+	return (struct pass_how){.root = &c->root,
+				 .observer = c->observer,
+				 .flags = flags,
+				 .fingerprint = c->fingerprint};
+}
+/* A pass that only looks. 0 or -errno, said. */
 int ctl_look(struct ctl *c, struct pass *ret) _must_check_;
 /* Connects to the service manager; none is no error (c->manager is NULL). */
 void ctl_connect(struct ctl *c);
@@ -106,32 +118,36 @@ void ctl_connect(struct ctl *c);
 int ctl_units(struct ctl *c, const struct pass *p, struct units *ret) _must_check_;
 /* What units_look() failed for, said; passes its result on. */
 int ctl_say_units(int r);
-/* Configuration mistakes, on standard error. */
-int ctl_say_remarks(const struct pass *p) _must_check_;
-/* The same for the plan's trouble, findings and missed plugins; and for untrusted-parent, which
- * upstream's packages bring about, so that not each pass says it. */
-int ctl_say_trouble(const struct pass *p) _must_check_;
-int ctl_say_parent(const struct pass *p) _must_check_;
+/* On standard error: configuration mistakes; the plan's trouble, findings and missed plugins; and
+ * untrusted-parent, which upstream's packages bring about, so that not each pass says it. */
+enum ctl_say {
+	CTL_SAY_REMARKS = 1 << 0,
+	CTL_SAY_TROUBLE = 1 << 1,
+	CTL_SAY_PARENT = 1 << 2,
+};
+int ctl_say(const struct pass *p, unsigned what) _must_check_;
 /* The best known reason why a plugin (a key) has no link, in words. */
 void ctl_word_missed(struct buf *b, const struct pass *p, const char *key);
-/* Number of links that a pass would change. */
-size_t ctl_pending(const struct pass *p);
 /* The link that leads to a candidate, or will; `ret_now` tells which. NULL: none. */
 const struct plan_link *ctl_link_of(const struct pass *p, const struct candidate *k, bool *ret_now);
 
-/* The last reload in words, NULL if there is no record of one. 0 or -ENOMEM. */
-int ctl_last_reload(struct ctl *c, char **ret) _must_check_;
+/* The last reload in words, nothing if there is no record of one. */
+void ctl_word_last_reload(struct buf *b, struct ctl *c);
+/* " since Thu 2026-11-26 22:10:00 UTC", nothing for 0. */
+void ctl_word_since(struct buf *b, uint64_t usec);
 /* The value of a KEY=VALUE line (see sys/state), or NULL. */
 char *ctl_text_value(const char *text, const char *key);
 
-/* What was asked for lies there, and nobody is at work: which unit is to blame, and the cure. NULL
- * if that is not so. 0 or -errno. */
-int ctl_nobody_answers(struct ctl *c, char **ret) _must_check_;
+/* What was asked for lies there, and nobody is at work: which unit is to blame, and the cure.
+ * Nothing if that is not so. 0 or -errno. */
+int ctl_word_nobody(struct buf *b, struct ctl *c) _must_check_;
 
-/* JSON of what several verbs tell. */
-void ctl_doc_trouble(struct ctl *c, struct doc *d, const struct pass *p);
+/* Facts that several verbs tell. */
+void ctl_doc_trouble(struct doc *d, const struct pass *p);
 void ctl_doc_server(struct doc *d, const struct pass *p);
-int ctl_doc_units(struct doc *d, const struct pass *p, const struct units *u) _must_check_;
+void ctl_doc_units(struct doc *d, const struct pass *p, const struct units *u);
+/* Opens the document of this verb. */
+void ctl_doc_init(struct doc *d, const struct ctl *c);
 
 /* ---- passes (verbs_pass.c) ---- */
 
@@ -150,62 +166,11 @@ int ctl_reload_hook(struct ctl *c) _must_check_;
 struct ctl_asked {
 	bool asked;
 	enum answer_word word; /* what was answered in the time that was given */
-	char *words;           /* on the reload, or NULL */
+	struct buf words;      /* on the reload */
 	int code;              /* CTL_DONE, CTL_NOT_CONFIRMED */
 };
 void ctl_asked_done(struct ctl_asked *a);
-/* Files a request, and has path unit and executor started if the manager can be reached; *ret_name
- * may be NULL (see asked_ask()). 0 or -errno. */
-int ctl_request(struct ctl *c, const struct request *q, char **ret_name) _must_check_;
 /* Asks for what the units are owed as the pass has seen them, and waits as long as --wait= says. 0
  * or -errno. */
 int ctl_ask(struct ctl *c, const struct pass *p, const struct units *u, enum ctl_reload how,
 	    struct ctl_asked *ret) _must_check_;
-
-/* Until all verbs append to one document: a text of its own. */
-#define OWN_TEXT(name, word, parameters, ...) \
-	static inline int name parameters \
-	{ \
-		_cleanup_buf_ struct buf b = BUF_INIT; \
-		word(&b, __VA_ARGS__); \
-		return buf_take(&b, ret); \
-	} \
-	struct _semicolon_
-OWN_TEXT(wording_server, word_server,
-	 (const struct config *c, const struct server_facts *s, char **ret), c, s);
-OWN_TEXT(wording_remark, word_remark, (const struct config_remark *m, char **ret), m);
-OWN_TEXT(wording_finding, word_finding,
-	 (const struct config *c, const struct finding *f, char **ret), c, f);
-OWN_TEXT(wording_plan_trouble, word_trouble,
-	 (const struct config *c, const struct snapshot *s, const struct plan *p, char **ret), c, s,
-	 p);
-OWN_TEXT(ctl_missed_reason, ctl_word_missed, (const struct pass *p, const char *key, char **ret), p,
-	 key);
-OWN_TEXT(wording_decision, word_decision,
-	 (const struct decide_facts *f, const struct decision *d, char **ret), f, d);
-OWN_TEXT(wording_hook, word_hook, (const struct unit_facts *u, char **ret), u);
-OWN_TEXT(wording_lock, word_lock, (const struct lock_facts *l, char **ret), l);
-OWN_TEXT(wording_refusal, word_refusal,
-	 (const struct config *c, const struct snapshot *s, const struct plan *p,
-	  enum decide_why why, char **ret),
-	 c, s, p, why);
-OWN_TEXT(wording_change, word_change, (const struct change *ch, const char *links, char **ret), ch,
-	 links);
-OWN_TEXT(wording_directory_error, word_directory_error,
-	 (const struct outcome *o, const char *links, char **ret), o, links);
-OWN_TEXT(wording_verdict, word_verdict,
-	 (const struct config *c, const struct snapshot *s, const struct candidate *k,
-	  const struct verdict *v, char **ret),
-	 c, s, k, v);
-OWN_TEXT(wording_gate_values, word_gate,
-	 (const struct config *c, const struct snapshot *s, const struct candidate *k, enum gate g,
-	  char **ret),
-	 &((struct gate_case){.c = c, .server = &s->server, .k = k, .s = s}), g);
-OWN_TEXT(wording_gate_cure, word_cure,
-	 (const struct config *c, const struct snapshot *s, const struct candidate *k, enum gate g,
-	  char **ret),
-	 &((struct gate_case){.c = c, .server = &s->server, .k = k, .s = s}), g);
-OWN_TEXT(wording_verdict_cure, word_cure,
-	 (const struct config *c, const struct snapshot *s, const struct candidate *k,
-	  const struct verdict *v, char **ret),
-	 &((struct gate_case){.c = c, .server = &s->server, .k = k, .s = s, .v = v}), v->gate);

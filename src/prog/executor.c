@@ -38,21 +38,24 @@ int executor_look(struct executor *x, struct executor_look *ret)
 {
 	_cleanup_(executor_look_done) struct executor_look l = {0};
 	_cleanup_(requests_done) struct requests listed = {0};
+	const struct pass_how how = {.root = x->root, .observer = x->observer};
 	const struct units_source from = connect_manager(x);
 	/* Listed before anything is looked at: what is answered then was seen. */
 	int r = asked_read(x->root, &listed);
 
 	if (r >= 0)
-		r = pass_look(x->root, x->observer, &l.pass);
+		r = pass_run(&how, &l.pass);
 	if (r >= 0)
 		r = units_read(x->root, &l.pass, &from, &l.units);
 	if (r < 0)
 		return r;
+	(void)hold_see(&x->hold, &l.units.lock, l.pass.config.hold_max_usec,
+		       clock_usec(CLOCK_BOOTTIME));
+	if (x->hold.state != HOLD_HOLDING) /* nobody is at work, or for too long */
+		l.units.lock.path = NULL;
 	requests_done(&l.units.requests);
-	l.units.requests = listed;
-	listed = (struct requests){0};
-	*ret = l;
-	l = (struct executor_look){0};
+	l.units.requests = TAKE(listed);
+	*ret = TAKE(l);
 	return 0;
 }
 
@@ -104,8 +107,7 @@ static int make_answer(struct executor *x, const struct executor_look *l, struct
 			r = answer_add(&a, &x->answered.items[i]);
 	if (r < 0)
 		return r;
-	*ret = a;
-	a = (struct answer){0};
+	*ret = TAKE(a);
 	return 0;
 }
 
@@ -265,7 +267,7 @@ int executor_run(const struct root *root)
 	}
 	r = state_prepare(root);
 	if (r >= 0)
-		r = x.lock_fd = asked_lock_executor(root);
+		r = x.lock_fd = state_take_role(root, STATE_ROLE_EXECUTOR, STATE_WAIT);
 	if (r >= 0)
 		r = x.watch_fd = asked_watch(root);
 	if (r >= 0)

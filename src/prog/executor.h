@@ -15,6 +15,5 @@
 #include "base/macro.h"
 #include "sys/fs.h"
 
-/* Returns the exit status: 0 all is answered (or there is no service manager), 1 it could not even
- * begin. */
+/* The exit status: 0 all is answered (or there is no service manager), 1 it could not begin. */
 int executor_run(const struct root *root) _nonnull_all_;

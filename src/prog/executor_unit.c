@@ -48,18 +48,10 @@ void executor_unit_done(struct executor_unit *u)
 
 /* ---- what came of it ---- */
 
-static void add_pair(struct buf *b, const char *key, const char *value)
-{
-	buf_printf(b, "%s=", key);
-	buf_escape(b, value);
-	buf_add(b, "\n");
-}
-
 /* For `status`. */
-static void write_result(const struct executor *x, const char *unit, const char *action,
-			 const char *result, const char *why)
+static void write_result(const struct executor *x, const struct executor_unit *u,
+			 const char *action, const char *result, const char *why)
 {
-	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *text = NULL;
 	char when[32] = "";
 	time_t now = time(NULL);
@@ -68,14 +60,11 @@ static void write_result(const struct executor *x, const char *unit, const char 
 
 	if (gmtime_r(&now, &tm))
 		(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	add_pair(&b, "time", when);
-	add_pair(&b, "unit", unit);
-	add_pair(&b, "action", action);
-	add_pair(&b, "result", result);
-	add_pair(&b, "why", why);
-	r = buf_take(&b, &text);
-	if (r >= 0)
-		r = state_write_text(x->root, STATE_FILE_LAST_RELOAD, text);
+	r = asprintf(&text, "time=%s\nunit=%s\naction=%s\nresult=%s\nwhy=%s\n", when, u->shown,
+		     action, result, why);
+	if (r < 0)
+		text = NULL;
+	r = r < 0 ? -ENOMEM : state_write_text(x->root, STATE_FILE_LAST_RELOAD, text);
 	if (r < 0)
 		(void)log_errno(LOG_WARNING, r, "cannot write down the result");
 }
@@ -100,7 +89,7 @@ static void report(const struct executor *x, const struct executor_unit *u, bool
 	else
 		log_fields(str_eq(result, "canceled") ? LOG_NOTICE : LOG_ERR, LOG_ID_RELOAD_FAILED,
 			   fields, "%s: %s ended as \"%s\" (%s)", u->shown, action, result, why);
-	write_result(x, u->name, action, result, why);
+	write_result(x, u, action, result, why);
 }
 
 /* Does the world still look as it did? 1, 0, -errno. */
@@ -108,7 +97,8 @@ static int is_unchanged(struct executor *x, const struct executor_look *l)
 {
 	_cleanup_(pass_done) struct pass p = {0};
 	_cleanup_free_ char *set = NULL;
-	int r = pass_look(x->root, x->observer, &p);
+	const struct pass_how how = {.root = x->root, .observer = x->observer};
+	int r = pass_run(&how, &p);
 
 	if (r >= 0)
 		r = loaded_set_make(&p.seen, &set);
@@ -202,20 +192,17 @@ static void settle_begun(struct executor *x, struct executor_unit *u, struct exe
 	report(x, u, s->reload, words[result], "asked for before; its end was not seen");
 }
 
-static int begin_start(struct executor *x, struct executor_look *l, const struct unit_facts *unit,
-		       bool reload)
+static void begin_start(struct executor *x, struct executor_look *l, const struct unit_facts *unit,
+			bool reload)
 {
-	_cleanup_(start_done) struct start s = {.usec = clock_usec(CLOCK_BOOTTIME),
-						.reload = reload};
-	char set[LOADED_FINGERPRINT_SIZE];
+	struct start s = {.usec = clock_usec(CLOCK_BOOTTIME), .reload = reload};
 
-	loaded_fingerprint(l->units.set, set);
-	if (str_replace(&s.unit, unit_facts_id(unit)) < 0 || str_replace(&s.set, set) < 0 ||
-	    str_replace(&s.replaced, unit->invocation ? unit->invocation : "") < 0)
-		return -ENOMEM;
+	loaded_fingerprint(l->units.set, s.set);
+	(void)snprintf(s.unit, sizeof(s.unit), "%s", unit_facts_id(unit));
+	(void)snprintf(s.replaced, sizeof(s.replaced), "%s",
+		       unit->invocation ? unit->invocation : "");
 	starts_add(&l->units.starts, &s);
 	write_starts(x, l);
-	return 0;
 }
 
 /* ---- doing it ---- */
@@ -279,10 +266,9 @@ static int act(struct executor *x, struct executor_unit *u, struct executor_look
 		r = set_word(u, ANSWER_ACTING, d, why);
 	if (r >= 0)
 		r = executor_answer(x, l);
-	if (r >= 0)
-		r = begin_start(x, l, unit, reload);
 	if (r < 0)
 		return r;
+	begin_start(x, l, unit, reload);
 	r = run_job(x, u, reload, &result);
 	if (r == -ENOMEM)
 		return r;

@@ -36,6 +36,7 @@ struct executor {
 	struct executor_unit *units;
 	size_t n_units;
 	struct answer answered; /* the last words of late, the newest first */
+	struct hold hold; /* who has asked from outside waits for package managers (rule 17) */
 	uint64_t begun_usec;
 	unsigned failures; /* of whole looks, in a row */
 	bool said_not_known;

@@ -12,7 +12,7 @@
 
 /* The service manager names the socket it made standard error from, so that a program whose output
  * was sent elsewhere later does not fall for an old variable. */
-static bool is_journal(void)
+bool log_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	uintmax_t device, inode;
@@ -66,10 +66,14 @@ static int to_journal(int level, const char *id, const char *const *fields, cons
 
 static void say(int level, const char *id, const char *const *fields, const char *text)
 {
+	bool only = (level & LOG_JOURNAL_ONLY) != 0;
+
 	/* A journal that cannot take it is no reason to lose the message. */
-	if (is_journal() && to_journal(level, id, fields, text) >= 0)
+	if ((only || log_is_journal()) &&
+	    to_journal(level & ~LOG_JOURNAL_ONLY, id, fields, text) >= 0)
 		return;
-	(void)fprintf(stderr, "%s: %s\n", program_invocation_short_name, text);
+	if (!only)
+		(void)fprintf(stderr, "%s: %s\n", program_invocation_short_name, text);
 }
 
 _printf_(4, 0) static void say_format(int level, const char *id, const char *const *fields,
@@ -92,19 +96,16 @@ void log_msg(int level, const char *format, ...)
 
 int log_errno(int level, int error, const char *format, ...)
 {
-	const char *fields[2] = {NULL, NULL};
+	int positive = error < 0 ? -error : error;
 	char text[4096], field[32];
-	int positive = error < 0 ? -error : error, len;
 	va_list ap;
 
 	va_start(ap, format);
-	len = vsnprintf(text, sizeof(text), format, ap);
+	(void)vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
-	if (len >= 0 && (size_t)len < sizeof(text))
-		(void)snprintf(text + len, sizeof(text) - (size_t)len, ": %s", strerror(positive));
 	(void)snprintf(field, sizeof(field), "ERRNO=%d", positive);
-	fields[0] = field;
-	say(level, NULL, fields, text);
+	log_fields(level, NULL, (const char *const[]){field, NULL}, "%s: %s", text,
+		   strerror(positive));
 	return -positive;
 }
 

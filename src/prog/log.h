@@ -7,6 +7,7 @@
  * Knows: the journal. Must not know: what is said. Owns: nothing, and keeps no state. */
 
 #include "base/macro.h"
+#include <stdbool.h>
 #include <syslog.h>
 
 /* Message ids (see catalog entries): one for each event that an operator may see. */
@@ -21,8 +22,13 @@ void log_msg(int level, const char *format, ...) _printf_(2, 3);
 /* Appends ": " and the text of an error (-errno or errno); returns that error as -errno. */
 int log_errno(int level, int error, const char *format, ...) _printf_(3, 4);
 
+/* Does standard error lead there? */
+bool log_is_journal(void);
+
 /* As log_msg, with a message id (may be NULL) and fields "KEY=value" (NULL-terminated list, may be
  * NULL), which only the journal keeps. At most LOG_FIELDS_MAX of them. */
 #define LOG_FIELDS_MAX 16
+/* Or'ed to the level: to the journal and nowhere else, by who tells people in another way. */
+#define LOG_JOURNAL_ONLY (1 << 8)
 void log_fields(int level, const char *message_id, const char *const *fields, const char *format,
 		...) _printf_(4, 5);

@@ -43,10 +43,11 @@ struct manager {
 	uint64_t rest_usec;   /* until then no event makes us look */
 	uint64_t mounts_usec; /* and none of the mount table before then */
 	struct surroundings around;
-	bool news;     /* what inotify told of matters */
-	size_t own;    /* events to come of links that we changed: looked at when it is quiet */
-	uint64_t idle; /* as pass_plan() has it */
-	char *reload;  /* what is known of the reload, for the state line */
+	bool news;      /* what inotify told of matters */
+	size_t own;     /* events to come of links that we changed: looked at when it is quiet; */
+	bool own_names; /* also those of the record, if we wrote it */
+	uint64_t idle;  /* struct pass_how */
+	char *reload;   /* what is known of the reload, for the state line */
 	int daemon_fd;
 	uint64_t failed_usec; /* how long what failed has to wait, 0: nothing did */
 	bool quiet_clock;     /* the limit was reported */
@@ -135,7 +136,7 @@ static int mind_the_sandbox(struct manager *m, const struct pass *p)
 	_cleanup_free_ char *key = NULL, *before = NULL;
 	int r;
 
-	if (!outcome_has_error(&p->outcome, EROFS) &&
+	if (!outcome_is_read_only(&p->outcome) &&
 	    (p->seen.held || !state_directory_read_only(m->root, p->config.links))) {
 		/* In order again: the next new directory is worth a fresh start again. */
 		if (p->plan.directory == PLAN_DIRECTORY_FINE && !m->sandbox_fine && !p->seen.held)
@@ -176,9 +177,10 @@ static void doubt_all(struct manager *m)
 	observer_doubt_all(m->observer);
 }
 
-/* Looks; also asks the holder. */
-static int look(struct manager *m, struct pass *p)
+/* What goes before a look, in a pass or for itself. */
+static int prepare(void *userdata, struct pass *p)
 {
+	struct manager *m = userdata;
 	const struct config *c = &m->around.config;
 	int r = surroundings_read(&m->around, m->root, m->watch);
 
@@ -193,33 +195,36 @@ static int look(struct manager *m, struct pass *p)
 		return r;
 	surroundings_lend(&m->around, p);
 	p->seen.held = holder_holds(&m->holder);
-	return pass_observe(m->observer, p);
+	return 0;
+}
+
+static int run(struct manager *m, enum pass_flags flags, struct pass *p)
+{
+	const struct pass_how how = {
+		.root = m->root,
+		.observer = m->observer,
+		.flags = flags,
+		.idle = &m->idle,
+		.prepare = prepare,
+		.userdata = m,
+	};
+
+	return pass_run(&how, p);
 }
 
 /* Looks, and puts the links right. */
 static int one_pass(struct manager *m)
 {
+	_cleanup_(pass_done) struct pass p = {0};
 	uint64_t begun = clock_usec(CLOCK_MONOTONIC);
-	_cleanup_close_ int lock = pass_lock(m->root);
-	_cleanup_(lent_pass_done) struct pass p = {0};
-	bool idle;
-	int r;
+	int r = run(m, PASS_CHANGE | PASS_LOG, &p);
 
-	if (lock < 0)
-		return lock;
-	r = look(m, &p);
-	if (r >= 0)
-		r = pass_plan(&p, &m->idle);
-	idle = r == 0;
-	if (r > 0)
-		r = pass_apply(m->root, &p);
 	m->own = p.seen.held || m->restart.failures > 0 ? 0 : outcome_count_events(&p.outcome);
-	lock = fd_close(lock);
+	m->own_names = m->own > 0 && p.outcome.names_written;
 	m->rest_usec = 2 * clock_usec(CLOCK_MONOTONIC) - begun;
-	if (r < 0)
-		return log_errno(LOG_ERR, r, "Cannot look at plugins and links");
-	r = mind_the_clock(m, &p);
-	if (r < 0 || idle)
+	if (r >= 0)
+		r = mind_the_clock(m, &p);
+	if (r < 0 || p.idle)
 		return r;
 	r = report_pass(&m->report, &p);
 	if (r >= 0)
@@ -252,7 +257,7 @@ static int pass_and_ask(struct manager *m)
 static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void *userdata)
 {
 	struct manager *m = userdata;
-	_cleanup_(lent_pass_done) struct pass p = {0};
+	_cleanup_(pass_done) struct pass p = {0};
 	const char *word = NULL;
 	int r;
 
@@ -261,12 +266,11 @@ static int on_settled(sd_event_source *s _unused_, uint64_t usec _unused_, void 
 		return pass_and_ask(m); /* to say so; the lock's event goes on from here */
 	if (!restart_begin(&m->restart, now_usec(m)))
 		return schedule(m);
-	r = look(m, &p);
-	if (r >= 0)
-		r = plan_make(&p.config, &p.seen, &p.plan);
+	m->idle = 0;
+	r = run(m, PASS_LOOK, &p);
 	/* Something moved whose event we have not read yet, or the record of names fell behind. */
 	if (r >= 0 && (plan_changes(&p.plan) > 0 || p.plan.names_changed)) {
-		lent_pass_done(&p);
+		pass_done(&p);
 		r = one_pass(m);
 	} else if (r >= 0) {
 		r = asker_ask(m->root, &p, &word);
@@ -294,8 +298,9 @@ static int on_news(void *userdata, unsigned subject, const char *dir, const char
 		doubt_all(m); /* what a package manager did may be beyond all watches */
 	else
 		r = observer_doubt(m->observer, subject, dir, name);
-	own = m->own > 0 && r > 0 && name && (subject == WATCH_LINKS || subject == WATCH_NAMES);
-	m->own -= own && !name_is_temporary(name);
+	own = r > 0 && name &&
+	      ((subject == WATCH_LINKS && m->own > 0) || (subject == WATCH_NAMES && m->own_names));
+	m->own -= own && subject == WATCH_LINKS && !name_is_temporary(name);
 	m->news = m->news || (r > 0 && !own);
 	return MIN(r, 0);
 }
@@ -310,12 +315,13 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 	m->news = false;
 	r = watch_read(m->watch, on_news, m);
 	m->own = 0;
+	m->own_names = false;
 	if (r < 0)
 		log_errno(LOG_ERR, r, "Cannot read inotify events; looking at everything");
 	if (r != 0)
 		doubt_all(m);
-	else if (!m->news)
-		return 0;
+	else if (!m->news) /* at most our own */
+		return ask_later(m);
 	r = pass_and_ask(m);
 	return r < 0 ? r : holder_ask_again(&m->holder);
 }
@@ -361,13 +367,11 @@ static int on_hangup(sd_event_source *s _unused_, const struct signalfd_siginfo 
 	return r;
 }
 
-static int on_end(sd_event_source *s _unused_, const struct signalfd_siginfo *si _unused_,
-		  void *userdata)
+static int on_end(sd_event_source *s, const struct signalfd_siginfo *si _unused_,
+		  void *userdata _unused_)
 {
-	struct manager *m = userdata;
-
 	(void)sd_notify(0, "STOPPING=1");
-	return sd_event_exit(m->loop, 0);
+	return sd_event_exit(sd_event_source_get_event(s), 0);
 }
 
 static int add_sources(struct manager *m)
@@ -400,12 +404,13 @@ static int add_sources(struct manager *m)
 
 static int become_the_daemon(struct manager *m)
 {
-	int pid = 0, r = state_prepare(m->root);
+	int r = state_prepare(m->root);
 
 	if (r >= 0)
-		r = m->daemon_fd = state_lock_daemon(m->root, &pid);
+		r = m->daemon_fd = state_take_role(m->root, STATE_ROLE_DAEMON, STATE_WAIT_NOT);
 	if (r == -EBUSY) {
-		log_msg(LOG_ERR, "Another vsmtp-plugind serves this tree already (pid %d)", pid);
+		log_msg(LOG_ERR, "Another vsmtp-plugind serves this tree already (pid %d)",
+			state_role_pid(m->root, STATE_ROLE_DAEMON));
 		return r;
 	}
 	return r < 0 ? log_errno(LOG_ERR, r, "Cannot write to " STATE_RUN_DIR) : 0;

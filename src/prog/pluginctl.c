@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* vsmtp-pluginctl(1): options, and who does what. */
-#include "base/str.h"
 #include "config.h"
 #include "core/version.h"
 #include "prog/ctl.h"
@@ -13,30 +12,15 @@
 #include <stdarg.h>
 #include <sys/time.h>
 
-enum {
-	OPT_ROOT = 256,
-	OPT_PLAN,
-	OPT_FOR,
-	OPT_MACHINE,
-	OPT_START_OF,
-	OPT_TIME_LIMIT,
-	OPT_HOOK,
-	OPT_WAIT,
-	OPT_WAIT_LIMIT,
-	OPT_HELP,
-	OPT_VERSION,
-};
-
-/* One table for the parser and the help; an option with an `argument` has no flag of its own. The
- * completions read the help: before the text stand the verbs that alone take it, "sync, reload: ".
- */
+/* One table for the parser and the help. The completions read the help: before the text stand the
+ * verbs that alone take it, "sync, reload: ". */
 static const struct {
 	const char *name;
 	const char *argument;
-	int code; /* OPT_, or the enum ctl_option */
+	enum ctl_option flag;
 	const char *help;
 } options[] = {
-	{"root", "DIR", OPT_ROOT, "work on the tree below DIR; never talk to a service manager"},
+	{"root", "DIR", CTL_ROOT, "work on the tree below DIR; never talk to a service manager"},
 	{"json", NULL, CTL_JSON, "print JSON (key \"schema\" is its version)"},
 	{"dry-run", NULL, CTL_DRY_RUN, "sync: only show what it would do, as `plan` does"},
 	{"no-reload", NULL, CTL_NO_RELOAD, "sync, enable, disable: ask for no reload"},
@@ -44,23 +28,23 @@ static const struct {
 	 "sync: ask for no reload, and leave this one to a person"},
 	{"hold", NULL, CTL_HOLD,
 	 "sync: while a package manager works, only remove links that lead nowhere"},
-	{"plan", "FINGERPRINT", OPT_PLAN, "sync: only if the world is as `plan` saw it"},
+	{"plan", "FINGERPRINT", CTL_PLAN, "sync: only if the world is as `plan` saw it"},
 	{"force", NULL, CTL_FORCE, "reload: also if nothing is owed"},
 	{"keep-fitting", NULL, CTL_KEEP_FITTING,
 	 "clean: leave the links that fit, for vSMTP goes on without the kit"},
-	{"for", "VERSION", OPT_FOR, "verify: would it fit that vSMTP"},
-	{"machine", "CPU", OPT_MACHINE, "verify: on a machine of that kind, as in aarch64"},
+	{"for", "VERSION", CTL_FOR, "verify: would it fit that vSMTP"},
+	{"machine", "CPU", CTL_MACHINE, "verify: on a machine of that kind, as in aarch64"},
 	{"ask-program", NULL, CTL_ASK_PROGRAM,
 	 "with --root: run that tree's server for its version"},
 	{"no-legend", NULL, CTL_NO_LEGEND, "print no headings"},
-	{"start-of", "UNIT", OPT_START_OF, "sync: record what this start of UNIT loads"},
-	{"hook", "UNIT", OPT_HOOK, "reload: as the ExecReload= of UNIT; ask, and do not wait"},
-	{"time-limit", "SPAN", OPT_TIME_LIMIT, "sync, reload: give up after that long"},
-	{"wait", "WORD", OPT_WAIT,
+	{"start-of", "UNIT", CTL_START_OF, "sync: record what this start of UNIT loads"},
+	{"hook", "UNIT", CTL_HOOK, "reload: as the ExecReload= of UNIT; ask, and do not wait"},
+	{"time-limit", "SPAN", CTL_TIME_LIMIT, "sync, reload: give up after that long"},
+	{"wait", "WORD", CTL_WAIT,
 	 "sync, reload: for \"no\", \"started\" (the default), \"healthy\""},
-	{"wait-limit", "SPAN", OPT_WAIT_LIMIT, "sync, reload: at most that long"},
-	{"help", NULL, OPT_HELP, "show this"},
-	{"version", NULL, OPT_VERSION, "show the version"},
+	{"wait-limit", "SPAN", CTL_WAIT_LIMIT, "sync, reload: at most that long"},
+	{"help", NULL, CTL_HELP, "show this"},
+	{"version", NULL, CTL_VERSION, "show the version"},
 };
 
 static int help(void)
@@ -107,12 +91,9 @@ _printf_(1, 2) static int usage(const char *format, ...)
 
 static int parse_fingerprint(const char *text, uint64_t *ret)
 {
-	uint64_t value = 0;
-
 	if (strlen(text) != 16 || strspn(text, "0123456789abcdefABCDEF") != 16)
 		return -EINVAL;
-	value = strtoull(text, NULL, 16);
-	*ret = value;
+	*ret = strtoull(text, NULL, 16);
 	return 0;
 }
 
@@ -130,56 +111,45 @@ static int parse_wait(const char *text, enum answer_word *ret)
 }
 
 /* 0 or an exit code. */
-static int take_argument(struct ctl *c, int code, const char *argument)
+static int take_argument(struct ctl *c, enum ctl_option flag, const char *argument)
 {
-	switch (code) {
-	case OPT_ROOT:
-		if (!*argument)
-			return usage("--root= needs a directory");
+	switch ((int)flag) {
+	case CTL_ROOT:
 		c->root_directory = argument;
-		return 0;
-	case OPT_PLAN:
-		c->options |= CTL_PLAN;
+		return *argument ? 0 : usage("--root= needs a directory");
+	case CTL_PLAN:
 		return parse_fingerprint(argument, &c->fingerprint) < 0
 			       ? usage("--plan=%s is no fingerprint (16 hexadecimal digits)",
 				       argument)
 			       : 0;
-	case OPT_FOR:
-		c->options |= CTL_FOR;
+	case CTL_FOR:
 		c->version = argument;
 		return version_is_valid(argument)
 			       ? 0
 			       : usage("--for=%s is no version (as in 1.1.0)", argument);
-	case OPT_MACHINE:
-		c->options |= CTL_MACHINE;
+	case CTL_MACHINE:
 		c->machine = argument;
 		return 0;
-	case OPT_START_OF:
-	case OPT_HOOK:
-		c->options |= code == OPT_HOOK ? CTL_HOOK : CTL_START_OF;
+	case CTL_START_OF:
+	case CTL_HOOK:
 		c->unit = argument;
 		return !*argument || strchr(argument, '/') || !strchr(argument, '.')
-			       ? usage("--%s=%s is no unit", code == OPT_HOOK ? "hook" : "start-of",
+			       ? usage("--%s=%s is no unit", flag == CTL_HOOK ? "hook" : "start-of",
 				       argument)
 			       : 0;
-	case OPT_TIME_LIMIT:
-		c->options |= CTL_TIME_LIMIT;
+	case CTL_TIME_LIMIT:
 		return config_parse_span(argument, &c->time_limit_usec) < 0 ||
 				       c->time_limit_usec == 0
 			       ? usage("--time-limit=%s is no time span (as in 5s)", argument)
 			       : 0;
-	case OPT_WAIT:
-		c->options |= CTL_WAIT;
+	case CTL_WAIT:
 		return parse_wait(argument, &c->wait) < 0
 			       ? usage("--wait=%s is none of no, started, healthy", argument)
 			       : 0;
-	case OPT_WAIT_LIMIT:
-		c->options |= CTL_WAIT_LIMIT;
+	default: /* --wait-limit */
 		return config_parse_span(argument, &c->wait_limit_usec) < 0
 			       ? usage("--wait-limit=%s is no time span (as in 5s)", argument)
 			       : 0;
-	default:
-		return usage("option not understood");
 	}
 }
 
@@ -206,29 +176,11 @@ static int find_verb(struct ctl *c, char **argv, int n)
 
 static int check_options(const struct ctl *c)
 {
-	static const struct {
-		enum ctl_option option;
-		const char *name;
-	} some[] = {
-		{CTL_DRY_RUN, "--dry-run"},
-		{CTL_NO_RELOAD, "--no-reload"},
-		{CTL_FORBID_RELOAD, "--forbid-reload"},
-		{CTL_HOLD, "--hold"},
-		{CTL_FORCE, "--force"},
-		{CTL_PLAN, "--plan"},
-		{CTL_KEEP_FITTING, "--keep-fitting"},
-		{CTL_FOR, "--for"},
-		{CTL_MACHINE, "--machine"},
-		{CTL_START_OF, "--start-of"},
-		{CTL_TIME_LIMIT, "--time-limit"},
-		{CTL_HOOK, "--hook"},
-		{CTL_WAIT, "--wait"},
-		{CTL_WAIT_LIMIT, "--wait-limit"},
-	};
+	unsigned taken = c->verb->options | CTL_EVERY_VERB;
 
-	for (size_t i = 0; i < ELEMENTSOF(some); i++)
-		if (ctl_has(c, some[i].option) && !(c->verb->options & some[i].option))
-			return usage("%s does not take %s", c->verb->name, some[i].name);
+	for (size_t i = 0; i < ELEMENTSOF(options); i++)
+		if (ctl_has(c, options[i].flag) && !(taken & options[i].flag))
+			return usage("%s does not take --%s", c->verb->name, options[i].name);
 	return 0;
 }
 
@@ -242,13 +194,13 @@ static int parse(struct ctl *c, int argc, char **argv)
 		list[i] = (struct option){
 			.name = options[i].name,
 			.has_arg = options[i].argument ? required_argument : no_argument,
-			.val = options[i].code,
+			.val = (int)options[i].flag,
 		};
 	opterr = 0;
 	while ((code = getopt_long(argc, argv, ":h", list, NULL)) >= 0) {
-		if (code == OPT_HELP || code == 'h')
+		if (code == CTL_HELP || code == 'h')
 			return help();
-		if (code == OPT_VERSION) {
+		if (code == CTL_VERSION) {
 			printf("vsmtp-pluginctl %s\n", PROJECT_VERSION);
 			return output_end() < 0 ? CTL_FAILED : CTL_DONE;
 		}
@@ -256,13 +208,10 @@ static int parse(struct ctl *c, int argc, char **argv)
 			return usage("%s needs an argument", argv[optind - 1]);
 		if (code == '?')
 			return usage("option not understood: %s", argv[optind - 1]);
-		if (optarg) {
-			r = take_argument(c, code, optarg);
-			if (r != 0)
-				return r;
-		} else {
-			c->options |= (unsigned)code;
-		}
+		c->options |= (unsigned)code;
+		r = optarg ? take_argument(c, (enum ctl_option)code, optarg) : 0;
+		if (r != 0)
+			return r;
 	}
 	r = find_verb(c, argv + optind, argc - optind);
 	if (r == 0)
@@ -354,7 +303,8 @@ int main(int argc, char **argv)
 	r = parse(&c, argc, argv);
 	if (r >= 0)
 		return r;
-	output_init(&c.output, ctl_has(&c, CTL_NO_LEGEND) ? 0 : OUTPUT_LEGEND);
+	output_init(&c.output, (ctl_has(&c, CTL_NO_LEGEND) ? 0U : OUTPUT_LEGEND) |
+				       (ctl_has(&c, CTL_JSON) ? OUTPUT_JSON : 0U));
 	r = run(&c);
 	unit_manager_close(c.manager);
 	observer_free(c.observer);

@@ -9,6 +9,7 @@
 #include "sys/state.h"
 
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 
 struct args {
@@ -135,6 +136,9 @@ int main(int argc, char *argv[])
 
 	if (r <= 0)
 		return r < 0 ? 2 : 0;
+	/* What one pass needs goes back to the kernel with it, but for what most need again. */
+	(void)mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
+	(void)mallopt(M_TRIM_THRESHOLD, 2 * 1024 * 1024);
 	r = root_open(args.root, &root);
 	if (r < 0) {
 		_cleanup_free_ char *shown = str_escape(args.root ? args.root : "/");

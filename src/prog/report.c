@@ -10,13 +10,13 @@
 
 void report_done(struct report *r)
 {
-	strv_free(r->said);
+	free(r->said);
 	free(r->status);
 	free(r->file);
 	*r = (struct report){0};
 }
 
-static int log_change(const struct pass *p, const struct change *ch)
+static int log_change(const struct pass *p, const struct change *ch, int where)
 {
 	_cleanup_buf_ struct buf text = BUF_INIT;
 	_cleanup_free_ char *name = str_escape(ch->name), *target = str_escape(ch->text);
@@ -32,141 +32,148 @@ static int log_change(const struct pass *p, const struct change *ch)
 	    asprintf(&plugin_field, "VSMTP_PLUGIN=%s", ch->key ? ch->key : "") < 0 ||
 	    asprintf(&gate_field, "VSMTP_GATE=%s", ch->why ? ch->why : "") < 0)
 		return -ENOMEM;
-	log_fields(level, LOG_ID_LINK_CHANGED,
+	log_fields(level | where, LOG_ID_LINK_CHANGED,
 		   (const char *const[]){link_field, target_field, plugin_field, gate_field, NULL},
 		   "%s", buf_text(&text));
 	return 0;
 }
 
-/* Adds what stands in the buffer as a line, with the level it is logged at in front, and empties it.
- */
-static int add_line(char ***lines, int level, struct buf *b)
+int report_changes(const struct pass *p, enum report_where where)
 {
-	_cleanup_free_ char *text = NULL, *line = NULL;
+	const struct outcome *o = &p->outcome;
+	int to = where == REPORT_JOURNAL ? LOG_JOURNAL_ONLY : 0, k = 0;
+	_cleanup_buf_ struct buf directory = BUF_INIT;
 
-	if (b->len == 0)
-		return b->failed ? -ENOMEM : 0;
-	if (buf_take(b, &text) < 0 || asprintf(&line, "%d%s", level, text) < 0)
-		return -ENOMEM;
-	return strv_add(lines, line);
+	for (size_t i = 0; k >= 0 && where != REPORT_ERRORS && i < o->n_changes; i++)
+		k = log_change(p, &o->changes[i], to);
+	word_directory(&directory, o, p->config.links);
+	if (k < 0)
+		return k;
+	if (o->directory_error)
+		log_msg(LOG_ERR, "%s", buf_text(&directory));
+	else if (directory.len > 0 && where != REPORT_ERRORS)
+		log_msg(LOG_NOTICE | to, "%s", buf_text(&directory));
+	if (o->sync_error)
+		log_errno(LOG_ERR, o->sync_error,
+			  "The links are changed, but may not survive a crash: fsync");
+	if (o->names_error)
+		log_errno(LOG_WARNING, o->names_error,
+			  "Cannot write the record of link names below " STATE_VAR_DIR);
+	return 0;
 }
 
-static int add_verdict(char ***lines, const struct pass *p, size_t i)
-{
-	const struct candidate *k = &p->seen.candidates[i];
-	const struct verdict *v = &p->plan.verdicts[i];
-	_cleanup_buf_ struct buf b = BUF_INIT;
+/* ---- conditions: each is said when it comes, and known by its hash as long as it holds ---- */
 
-	if (v->gate == GATE_LINKED)
-		return 0;
-	buf_printf(&b, "%s is not linked (%s): ", k->path, gate_to_string(v->gate));
-	word_verdict(&b, &p->config, &p->seen, k, v);
-	/* What is merely of another version, or less preferred, is nobody's mistake. */
-	return add_line(lines,
-			v->gate == GATE_VERSION_MISMATCH || v->gate == GATE_SHADOWED ||
-					v->gate == GATE_DISABLED || v->gate == GATE_BEING_WRITTEN
-				? LOG_INFO
-				: LOG_WARNING,
-			&b);
+struct saying {
+	const struct report *report;
+	uint64_t *now;
+	size_t n;
+	int error;
+};
+
+static int compare_hashes(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Is it new? */
+static bool note(struct saying *s, uint64_t hash)
+{
+	const struct report *r = s->report;
+
+	if (GROW(s->now, s->n) < 0)
+		s->error = -ENOMEM;
+	else
+		s->now[s->n++] = hash;
+	return r->n_said == 0 ||
+	       !bsearch(&hash, r->said, r->n_said, sizeof(*r->said), compare_hashes);
+}
+
+/* What stands in the buffer, which is emptied. */
+static void say(struct saying *s, int level, struct buf *b)
+{
+	const char *text = buf_text(b);
+
+	if (b->failed)
+		s->error = -ENOMEM;
+	else if (b->len > 0 && note(s, str_hash(STR_HASH_INIT, text, b->len)))
+		log_msg(level, "%s", text);
+	buf_done(b);
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	return text ? str_hash(hash, text, strlen(text) + 1) : hash;
+}
+
+/* What is merely of another version, or less preferred, is nobody's mistake. */
+static int verdict_level(enum gate g)
+{
+	return g == GATE_VERSION_MISMATCH || g == GATE_SHADOWED || g == GATE_DISABLED ||
+			       g == GATE_BEING_WRITTEN
+		       ? LOG_INFO
+		       : LOG_WARNING;
 }
 
 /* A store full of files that are no plugins is one sentence too many after this many. */
 #define VERDICTS_SAID_MAX 1000
 
-static int add_verdicts(char ***lines, const struct pass *p)
+static void say_verdicts(struct saying *s, const struct pass *p)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
-	size_t n = 0, more = 0;
+	size_t new = 0;
 
 	for (size_t i = 0; i < p->plan.n_verdicts; i++) {
-		int r = n < VERDICTS_SAID_MAX ? add_verdict(lines, p, i) : 0;
+		const struct candidate *k = &p->seen.candidates[i];
+		const struct verdict *v = &p->plan.verdicts[i];
+		uint64_t hash = str_hash(STR_HASH_INIT, &v->gate, sizeof(v->gate));
 
-		if (r < 0)
-			return r;
-		more += n >= VERDICTS_SAID_MAX && p->plan.verdicts[i].gate != GATE_LINKED;
-		n += p->plan.verdicts[i].gate != GATE_LINKED;
+		if (v->gate == GATE_LINKED)
+			continue;
+		hash = hash_text(hash_text(hash, k->path), v->version);
+		hash = hash_text(hash_text(hash, v->rival), p->seen.server.version);
+		if (!note(s, hash) || ++new > VERDICTS_SAID_MAX)
+			continue;
+		buf_printf(&b, "%s is not linked (%s): ", k->path, gate_to_string(v->gate));
+		word_verdict(&b, &p->config, &p->seen, k, v);
+		log_msg(verdict_level(v->gate), "%s", buf_text(&b));
+		buf_done(&b);
 	}
-	if (more > 0)
-		buf_printf(&b, "%zu more files are not linked; see vsmtp-pluginctl list", more);
-	return add_line(lines, LOG_WARNING, &b);
-}
-
-/* Every condition that holds now. */
-static int conditions(const struct pass *p, char ***ret)
-{
-	_cleanup_strv_ char **lines = NULL;
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	int r;
-
-	word_server(&b, &p->config, &p->seen.server);
-	r = add_line(&lines, p->seen.server.state == SERVER_UNKNOWN ? LOG_ERR : LOG_INFO, &b);
-	for (size_t i = 0; r >= 0 && i < p->remarks.n; i++) {
-		word_remark(&b, &p->remarks.items[i]);
-		r = add_line(&lines, LOG_WARNING, &b);
-	}
-	word_trouble(&b, &p->config, &p->seen, &p->plan);
-	if (r >= 0)
-		r = add_line(&lines, LOG_ERR, &b);
-	for (size_t i = 0; r >= 0 && i < p->plan.n_findings; i++) {
-		word_finding(&b, &p->config, &p->plan.findings[i]);
-		r = add_line(&lines, LOG_WARNING, &b);
-	}
-	if (r >= 0)
-		r = add_verdicts(&lines, p);
-	if (r < 0)
-		return r;
-	strv_sort(lines);
-	*ret = TAKE_PTR(lines);
-	return 0;
-}
-
-/* Both lists are sorted. */
-static void log_new(char *const *now, char *const *before)
-{
-	for (; now && *now; now++) {
-		int c = 1;
-
-		while (before && *before && (c = strcmp(*before, *now)) < 0)
-			before++;
-		if (!before || !*before || c != 0)
-			log_msg((*now)[0] - '0', "%s", *now + 1);
-	}
+	if (new > VERDICTS_SAID_MAX)
+		log_msg(LOG_WARNING, "%zu more files are not linked; see vsmtp-pluginctl list",
+			new - VERDICTS_SAID_MAX);
 }
 
 int report_pass(struct report *r, const struct pass *p)
 {
-	_cleanup_strv_ char **now = NULL;
-	int k = 0;
+	_cleanup_buf_ struct buf b = BUF_INIT;
+	struct saying s = {.report = r};
 
-	for (size_t i = 0; k >= 0 && i < p->outcome.n_changes; i++)
-		k = log_change(p, &p->outcome.changes[i]);
-	if (k < 0)
-		return k;
-	if (p->outcome.directory == PLAN_DIRECTORY_MAKE && !p->outcome.directory_error)
-		log_msg(LOG_NOTICE, "made %s", p->config.links);
-	if (p->outcome.directory == PLAN_DIRECTORY_TAKE_OVER && !p->outcome.directory_error)
-		log_msg(LOG_NOTICE, "took %s over: it belongs to root now, mode 0755",
-			p->config.links);
-	if (p->outcome.directory_error) {
-		_cleanup_buf_ struct buf b = BUF_INIT;
-
-		word_directory_error(&b, &p->outcome, p->config.links);
-		log_msg(LOG_ERR, "%s", buf_text(&b));
-	}
-	if (p->outcome.sync_error)
-		log_errno(LOG_ERR, p->outcome.sync_error, "Cannot write %s to disk",
-			  p->config.links);
-	if (p->outcome.names_error)
-		log_errno(LOG_WARNING, p->outcome.names_error,
-			  "Cannot write the record of link names below " STATE_VAR_DIR);
 	if (p->seen.held) /* half a transaction is no condition */
 		return 0;
-	k = conditions(p, &now);
-	if (k < 0)
-		return k;
-	log_new(now, r->said);
-	strv_free(r->said);
-	r->said = TAKE_PTR(now);
+	word_server(&b, &p->config, &p->seen.server);
+	say(&s, p->seen.server.state == SERVER_UNKNOWN ? LOG_ERR : LOG_INFO, &b);
+	for (size_t i = 0; i < p->remarks.n; i++) {
+		word_remark(&b, &p->remarks.items[i]);
+		say(&s, LOG_WARNING, &b);
+	}
+	word_trouble(&b, &p->config, &p->seen, &p->plan);
+	say(&s, LOG_ERR, &b);
+	for (size_t i = 0; i < p->plan.n_findings; i++) {
+		word_finding(&b, &p->config, &p->plan.findings[i]);
+		say(&s, LOG_WARNING, &b);
+	}
+	say_verdicts(&s, p);
+	if (s.error < 0) {
+		free(s.now);
+		return s.error;
+	}
+	qsort(s.now, s.n, sizeof(*s.now), compare_hashes);
+	free(r->said);
+	r->said = s.now;
+	r->n_said = s.n;
 	return 0;
 }
 

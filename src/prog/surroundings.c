@@ -66,11 +66,5 @@ void surroundings_lend(const struct surroundings *s, struct pass *p)
 {
 	p->config = s->config;
 	p->remarks = s->remarks;
-}
-
-void lent_pass_done(struct pass *p)
-{
-	p->config = (struct config){0};
-	p->remarks = (struct config_remarks){0};
-	pass_done(p);
+	p->lent = true;
 }

@@ -6,7 +6,7 @@
  *
  * Knows: where to ask. Must not know: events, plugins. Owns: the configuration and its remarks. */
 
-#include "prog/sync.h"
+#include "prog/pass.h"
 #include "sys/watch.h"
 
 struct surroundings {
@@ -21,7 +21,5 @@ void surroundings_doubt(struct surroundings *s) _nonnull_all_;
 /* Arms first, then reads what is in doubt. 1: the configuration was read anew; 0; -errno. */
 int surroundings_read(struct surroundings *s, const struct root *root, struct watch *w)
 	_must_check_ _nonnull_all_;
-/* Lends the configuration and its remarks to a pass, which must not free them: take them back
- * (a lent_pass_done() is its destructor). */
+/* Lends the configuration and its remarks to a pass. */
 void surroundings_lend(const struct surroundings *s, struct pass *p) _nonnull_all_;
-void lent_pass_done(struct pass *p);

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "sys/asked.h"
 #include "sys/clock.h"
+#include "sys/pkglock.h"
 #include "sys/record.h"
 
 void units_done(struct units *u)
@@ -15,7 +16,6 @@ void units_done(struct units *u)
 	free(u->items);
 	free(u->set);
 	requests_done(&u->requests);
-	starts_done(&u->starts);
 	*u = (struct units){0};
 }
 
@@ -45,8 +45,7 @@ static int read_unit(const struct root *r, const char *name, const struct units_
 	k = record_read_unit(r, &unit);
 	if (k < 0)
 		return k;
-	u->items[u->n++].unit = unit;
-	unit = (struct unit_facts){0};
+	u->items[u->n++].unit = TAKE(unit);
 	return 0;
 }
 
@@ -54,12 +53,16 @@ int units_read(const struct root *r, const struct pass *p, const struct units_so
 	       struct units *ret)
 {
 	_cleanup_(units_done) struct units u = {0};
-	int k = loaded_set_make(&p->seen, &u.set);
+	int k = loaded_set_make(pass_seen(p), &u.set);
 
 	if (k >= 0)
 		k = asked_read(r, &u.requests);
 	if (k >= 0)
 		k = record_read_starts(r, &u.starts);
+	if (k >= 0)
+		k = pkglock_ask(r, &u.lock);
+	if (k == -EACCES) /* an ordinary user may not ask */
+		k = 0;
 	if (k < 0)
 		return k;
 	u.items = calloc(strv_len(p->config.units) + 1, sizeof(*u.items));
@@ -69,8 +72,7 @@ int units_read(const struct root *r, const struct pass *p, const struct units_so
 		k = read_unit(r, *name, from, &u);
 	if (k < 0)
 		return k;
-	*ret = u;
-	u = (struct units){0};
+	*ret = TAKE(u);
 	return 0;
 }
 
@@ -80,12 +82,13 @@ struct decide_facts units_facts(const struct units *u, const struct pass *p, siz
 
 	return (struct decide_facts){
 		.config = &p->config,
-		.seen = &p->seen,
-		.plan = &p->plan,
+		.seen = pass_seen(p),
+		.plan = pass_plan(p),
 		.set = u->set,
 		.unit = &u->items[i].unit,
 		.requests = &u->requests,
 		.starts = &u->starts,
+		.lock = u->lock.path ? &u->lock : NULL,
 		.asked_usec = now,
 		.now_usec = now,
 	};
@@ -104,8 +107,7 @@ int units_look(const struct root *r, const struct pass *p, const struct units_so
 	}
 	if (k < 0)
 		return k;
-	*ret = u;
-	u = (struct units){0};
+	*ret = TAKE(u);
 	return 0;
 }
 

@@ -8,7 +8,7 @@
  * Owns: struct units owns all it holds. */
 
 #include "core/decide.h"
-#include "prog/sync.h"
+#include "prog/pass.h"
 #include "sys/unit.h"
 
 struct unit_next {
@@ -22,6 +22,7 @@ struct units {
 	char *set; /* the loaded set of now */
 	struct requests requests;
 	struct starts starts;
+	struct lock_facts lock; /* the package manager's that is at work */
 };
 
 void units_done(struct units *u);

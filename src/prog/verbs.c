@@ -2,12 +2,12 @@
 /* The table of verbs, and what several of them share. */
 #include "prog/ctl.h"
 
-#include "base/str.h"
-#include "core/wording.h"
 #include "prog/log.h"
 #include "sys/asked.h"
 #include "sys/booted.h"
 #include "sys/state.h"
+
+#include <time.h>
 
 #define MANAGER_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
@@ -37,9 +37,9 @@ const struct verb *verb_at(size_t i)
 
 int ctl_look(struct ctl *c, struct pass *ret)
 {
-	int r = pass_look(&c->root, c->observer, ret);
+	const struct pass_how how = ctl_how(c, PASS_LOOK);
 
-	return r < 0 && r != -ENOMEM ? log_errno(LOG_ERR, r, "Cannot look") : r;
+	return pass_run(&how, ret);
 }
 
 void ctl_connect(struct ctl *c)
@@ -67,17 +67,6 @@ int ctl_say_units(int r)
 		       ? log_errno(LOG_ERR, r,
 				   "Cannot find out what vSMTP is owed, in " STATE_RUN_DIR)
 		       : r;
-}
-
-int ctl_say_remarks(const struct pass *p)
-{
-	for (size_t i = 0; i < p->remarks.n; i++) {
-		_cleanup_buf_ struct buf b = BUF_INIT;
-
-		word_remark(&b, &p->remarks.items[i]);
-		log_msg(LOG_WARNING, "%s", buf_text(&b));
-	}
-	return 0;
 }
 
 static const struct candidate *find_best(const struct pass *p, const char *key, size_t *ret_at)
@@ -113,50 +102,6 @@ void ctl_word_missed(struct buf *b, const struct pass *p, const char *key)
 	}
 }
 
-static int say_finding(const struct pass *p, const struct finding *f)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	word_finding(&b, &p->config, f);
-	log_msg(f->code == FINDING_UNTRUSTED_ENTRY ? LOG_ERR : LOG_WARNING, "%s", buf_text(&b));
-	return b.failed ? -ENOMEM : 0;
-}
-
-int ctl_say_trouble(const struct pass *p)
-{
-	_cleanup_buf_ struct buf trouble = BUF_INIT;
-	int r = 0;
-
-	word_trouble(&trouble, &p->config, &p->seen, &p->plan);
-	if (trouble.len > 0)
-		log_msg(LOG_ERR, "%s", buf_text(&trouble));
-	for (char **m = p->plan.missed; m && *m; m++) {
-		_cleanup_buf_ struct buf b = BUF_INIT;
-
-		ctl_word_missed(&b, p, *m);
-		log_msg(LOG_ERR, "plugin %s has no link: %s", *m, buf_text(&b));
-	}
-	for (size_t i = 0; r >= 0 && i < p->plan.n_findings; i++)
-		if (p->plan.findings[i].code != FINDING_UNTRUSTED_PARENT)
-			r = say_finding(p, &p->plan.findings[i]);
-	return r;
-}
-
-int ctl_say_parent(const struct pass *p)
-{
-	int r = 0;
-
-	for (size_t i = 0; r >= 0 && i < p->plan.n_findings; i++)
-		if (p->plan.findings[i].code == FINDING_UNTRUSTED_PARENT)
-			r = say_finding(p, &p->plan.findings[i]);
-	return r;
-}
-
-size_t ctl_pending(const struct pass *p)
-{
-	return plan_changes(&p->plan);
-}
-
 const struct plan_link *ctl_link_of(const struct pass *p, const struct candidate *k, bool *ret_now)
 {
 	const struct plan_link *later = NULL;
@@ -189,7 +134,7 @@ char *ctl_text_value(const char *text, const char *key)
 }
 
 /* Values in state files are escaped already. */
-int ctl_last_reload(struct ctl *c, char **ret)
+void ctl_word_last_reload(struct buf *b, struct ctl *c)
 {
 	static const struct {
 		const char *key;
@@ -200,152 +145,185 @@ int ctl_last_reload(struct ctl *c, char **ret)
 		     {"time", " at "},
 		     {"why", ": "}};
 	_cleanup_free_ char *text = NULL;
-	_cleanup_buf_ struct buf b = BUF_INIT;
+	size_t start = b->len;
 
-	if (state_read_text(&c->root, STATE_FILE_LAST_RELOAD, &text) < 0 || !text)
-		return 0;
-	for (size_t i = 0; i < ELEMENTSOF(parts); i++) {
+	if (state_read_text(&c->root, STATE_FILE_LAST_RELOAD, &text) < 0)
+		return;
+	for (size_t i = 0; text && i < ELEMENTSOF(parts); i++) {
 		_cleanup_free_ char *value = ctl_text_value(text, parts[i].key);
 
 		if (!value || !*value)
 			continue;
-		buf_add(&b, b.len > 0 ? parts[i].before : "");
-		buf_add(&b, value);
+		buf_add(b, b->len > start ? parts[i].before : "");
+		buf_add(b, value);
 	}
-	return buf_take(&b, ret);
+}
+
+/* ---- facts that several verbs tell ---- */
+
+enum {
+	SERVER,
+	TROUBLE,
+	MISSED,
+	FINDING,
+	FINDING_UNSAFE,
+	FINDING_ENTRY, /* the first line of `status` says it */
+	REMARK,
+	UNIT,
+	UNIT_WHOLE,
+	UNIT_HOOK,
+};
+
+static const struct face faces[] = {
+	[SERVER] = {"text", PLACE_FIELD, "Server"},
+	[TROUBLE] = {"trouble", .level = LOG_ERR},
+	[MISSED] = {.level = LOG_ERR},
+	[FINDING] = {"text", PLACE_FIELD, "Link", .colour = COLOUR_WARN, .level = LOG_WARNING},
+	[FINDING_UNSAFE] = {"text", PLACE_FIELD, "Not safe", .colour = COLOUR_WARN,
+			    .level = LOG_WARNING},
+	[FINDING_ENTRY] = {"text", .level = LOG_ERR},
+	[REMARK] = {"text", PLACE_FIELD, "Config", .level = LOG_WARNING},
+	[UNIT] = {"text"},
+	[UNIT_WHOLE] = {NULL, PLACE_FIELD, "Unit"},
+	[UNIT_HOOK] = {"hook-not-in-force", PLACE_FIELD, "Hook", .colour = COLOUR_WARN},
+};
+
+void ctl_doc_init(struct doc *d, const struct ctl *c)
+{
+	doc_init(d, c->verb->name);
 }
 
 void ctl_doc_server(struct doc *d, const struct pass *p)
 {
-	static const char *const states[SERVER_STATE_MAX] = {
-		[SERVER_ABSENT] = "absent",
-		[SERVER_KNOWN] = "known",
-		[SERVER_UNKNOWN] = "unknown",
-	};
-	static const char *const sources[VERSION_SOURCE_MAX] = {
-		[VERSION_SOURCE_CONFIG] = "config",
-		[VERSION_SOURCE_PROGRAM] = "program",
-		[VERSION_SOURCE_DPKG] = "dpkg",
-		[VERSION_SOURCE_RPM] = "rpm",
-	};
 	const struct server_facts *s = &p->seen.server;
-	struct json_object *o = doc_object(d, d->top, "server");
-	_cleanup_free_ char *words = NULL;
 
-	if (wording_server(&p->config, s, &words) < 0)
-		d->failed = true;
-	doc_name(d, o, "program", p->config.program);
-	doc_words(d, o, "state", states[s->state]);
-	doc_name(d, o, "version", s->version);
-	doc_words(d, o, "source", sources[s->source]);
-	doc_words(d, o, "text", words);
+	doc_object(d, "server");
+	doc_name(d, "program", p->config.program);
+	doc_name(d, "state", server_state_to_string(s->state));
+	doc_name(d, "version", s->version);
+	doc_name(d, "source", version_source_to_string(s->source));
+	word_server(doc_add(d, &faces[SERVER]), &p->config, s);
+	doc_end(d);
 }
 
-static void doc_remarks(struct doc *d, const struct pass *p)
+static void doc_remark(struct doc *d, const struct config_remark *m)
 {
-	struct json_object *remarks = doc_array(d, d->top, "remarks");
+	doc_object(d, "");
+	doc_name(d, "file", m->file);
+	doc_number(d, "line", m->line);
+	doc_name(d, "section", m->section);
+	doc_name(d, "key", m->key);
+	doc_name(d, "value", m->value);
+	doc_name(d, "used", m->used);
+	word_remark(doc_add(d, &faces[REMARK]), m);
+	doc_end(d);
+}
 
-	for (size_t i = 0; i < p->remarks.n; i++) {
-		const struct config_remark *m = &p->remarks.items[i];
-		struct json_object *o = doc_item(d, remarks);
-		_cleanup_free_ char *words = NULL;
+static void doc_finding(struct doc *d, const struct pass *p, const struct finding *f)
+{
+	bool entry = f->code == FINDING_UNTRUSTED_ENTRY, unsafe = f->trust.trust != TRUST_FINE;
 
-		if (wording_remark(m, &words) < 0)
-			d->failed = true;
-		doc_name(d, o, "file", m->file);
-		doc_number(d, o, "line", m->line);
-		doc_name(d, o, "section", m->section);
-		doc_name(d, o, "key", m->key);
-		doc_name(d, o, "value", m->value);
-		doc_name(d, o, "used", m->used);
-		doc_words(d, o, "text", words);
+	doc_object(d, "");
+	doc_name(d, "code", finding_code_to_string(f->code));
+	doc_name(d, "link", f->link);
+	doc_name(d, "other", f->other);
+	word_finding(doc_add(d, &faces[entry    ? FINDING_ENTRY
+				       : unsafe ? FINDING_UNSAFE
+						: FINDING]),
+		     &p->config, f);
+	doc_end(d);
+}
+
+static void doc_missed(struct doc *d, const struct pass *p, const char *key)
+{
+	doc_object(d, "");
+	doc_name(d, "name", key);
+	ctl_word_missed(doc_words(d, "text"), p, key);
+	buf_printf(doc_add(d, &faces[MISSED]), "plugin %s has no link: ", key);
+	ctl_word_missed(&d->text, p, key);
+	doc_end(d);
+}
+
+static void doc_trouble(struct doc *d, const struct pass *p)
+{
+	word_trouble(doc_add(d, &faces[TROUBLE]), &p->config, &p->seen, &p->plan);
+	doc_array(d, "missed");
+	for (char **m = p->plan.missed; m && *m; m++)
+		doc_missed(d, p, *m);
+	doc_end(d);
+}
+
+void ctl_doc_trouble(struct doc *d, const struct pass *p)
+{
+	doc_truth(d, "not-known", p->plan.not_known);
+	doc_trouble(d, p);
+	doc_array(d, "findings");
+	for (size_t i = 0; i < p->plan.n_findings; i++)
+		doc_finding(d, p, &p->plan.findings[i]);
+	doc_end(d);
+	doc_array(d, "remarks");
+	for (size_t i = 0; i < p->remarks.n; i++)
+		doc_remark(d, &p->remarks.items[i]);
+	doc_end(d);
+}
+
+int ctl_say(const struct pass *p, unsigned what)
+{
+	_cleanup_doc_ struct doc d = {0};
+
+	for (size_t i = 0; (what & CTL_SAY_REMARKS) && i < p->remarks.n; i++)
+		doc_remark(&d, &p->remarks.items[i]);
+	if (what & CTL_SAY_TROUBLE)
+		doc_trouble(&d, p);
+	for (size_t i = 0; i < p->plan.n_findings; i++)
+		if (what & (p->plan.findings[i].code == FINDING_UNTRUSTED_PARENT ? CTL_SAY_PARENT
+										 : CTL_SAY_TROUBLE))
+			doc_finding(&d, p, &p->plan.findings[i]);
+	return doc_say(&d);
+}
+
+void ctl_word_since(struct buf *b, uint64_t usec)
+{
+	time_t seconds = (time_t)(usec / USEC_PER_SEC);
+	char text[64];
+	struct tm tm;
+
+	if (usec > 0 && localtime_r(&seconds, &tm) &&
+	    strftime(text, sizeof(text), "%a %Y-%m-%d %H:%M:%S %Z", &tm) > 0)
+		buf_printf(b, " since %s", text);
+}
+
+static void word_unit(struct buf *b, const struct unit_facts *u)
+{
+	buf_escape(b, u->name);
+	if (u->sub_state) {
+		buf_printf(b, " %s", u->sub_state);
+		ctl_word_since(b, u->start_usec);
 	}
+	buf_add(b, ": ");
 }
 
-static void doc_findings(struct doc *d, const struct pass *p)
+void ctl_doc_units(struct doc *d, const struct pass *p, const struct units *u)
 {
-	static const char *const codes[FINDING_CODE_MAX] = {
-		[FINDING_DUPLICATE_LINK] = "duplicate-link",
-		[FINDING_STORE_NOT_LISTED] = "store-not-listed",
-		[FINDING_UNVERSIONED_KEPT] = "unversioned-kept",
-		[FINDING_UNTRUSTED_ENTRY] = "untrusted-entry",
-		[FINDING_UNTRUSTED_PARENT] = "untrusted-parent",
-	};
-	struct json_object *findings = doc_array(d, d->top, "findings");
-
-	for (size_t i = 0; i < p->plan.n_findings; i++) {
-		const struct finding *f = &p->plan.findings[i];
-		struct json_object *o = doc_item(d, findings);
-		_cleanup_free_ char *words = NULL;
-
-		if (wording_finding(&p->config, f, &words) < 0)
-			d->failed = true;
-		doc_words(d, o, "code", codes[f->code]);
-		doc_name(d, o, "link", f->link);
-		doc_name(d, o, "other", f->other);
-		doc_words(d, o, "text", words);
-	}
-}
-
-void ctl_doc_trouble(struct ctl *c, struct doc *d, const struct pass *p)
-{
-	_cleanup_free_ char *trouble = NULL;
-	struct json_object *missed;
-
-	UNUSED(c);
-	if (wording_plan_trouble(&p->config, &p->seen, &p->plan, &trouble) < 0)
-		d->failed = true;
-	doc_truth(d, d->top, "not-known", p->plan.not_known);
-	doc_words(d, d->top, "trouble", trouble && *trouble ? trouble : NULL);
-	missed = doc_array(d, d->top, "missed");
-	for (char **m = p->plan.missed; m && *m; m++) {
-		struct json_object *o = doc_item(d, missed);
-		_cleanup_free_ char *why = NULL;
-
-		if (ctl_missed_reason(p, *m, &why) < 0)
-			d->failed = true;
-		doc_name(d, o, "name", *m);
-		doc_words(d, o, "text", why);
-	}
-	doc_findings(d, p);
-	doc_remarks(d, p);
-}
-
-int ctl_doc_units(struct doc *d, const struct pass *p, const struct units *u)
-{
-	static const char *const states[UNIT_STATE_MAX] = {
-		[UNIT_NO_MANAGER] = "no-manager", [UNIT_MISSING] = "missing",
-		[UNIT_INACTIVE] = "inactive",     [UNIT_ACTIVE] = "active",
-		[UNIT_CHANGING] = "changing",     [UNIT_UNKNOWN] = "unknown",
-	};
-	static const char *const whys[OWED_WHY_MAX] = {
-		[OWED_NOTHING] = "nothing",     [OWED_NOT_RUNNING] = "not-running",
-		[OWED_NOT_KNOWN] = "not-known", [OWED_SET_CHANGED] = "set-changed",
-		[OWED_NEWER] = "newer",         [OWED_REQUESTED] = "requested",
-	};
-	struct json_object *units = doc_array(d, d->top, "units");
-
+	doc_array(d, "units");
 	for (size_t i = 0; i < u->n; i++) {
-		const struct unit_next *at = &u->items[i];
+		const struct unit_facts *unit = &u->items[i].unit;
+		const struct decision *next = &u->items[i].next;
 		const struct decide_facts f = units_facts(u, p, i);
-		struct json_object *o = doc_item(d, units);
-		_cleanup_free_ char *words = NULL, *hook = NULL;
-		int r = wording_decision(&f, &at->next, &words);
 
-		if (r < 0)
-			return r;
-		doc_name(d, o, "name", at->unit.name);
-		doc_words(d, o, "state", states[at->unit.state]);
-		doc_name(d, o, "sub-state", at->unit.sub_state);
-		doc_truth(d, o, "owed", owed_is(&at->next.owed));
-		doc_words(d, o, "why", whys[at->next.owed.why]);
-		doc_words(d, o, "next", decide_what_to_string(at->next.what));
-		doc_words(d, o, "reason", decide_why_to_string(at->next.why));
-		doc_words(d, o, "text", words);
-		r = wording_hook(&at->unit, &hook);
-		if (r < 0)
-			return r;
-		doc_words(d, o, "hook-not-in-force", *hook ? hook : NULL);
+		doc_object(d, "");
+		doc_name(d, "name", unit->name);
+		doc_name(d, "state", unit_state_to_string(unit->state));
+		doc_name(d, "sub-state", unit->sub_state);
+		doc_truth(d, "owed", owed_is(&next->owed));
+		doc_name(d, "why", owed_why_to_string(next->owed.why));
+		doc_name(d, "next", decide_what_to_string(next->what));
+		doc_name(d, "reason", decide_why_to_string(next->why));
+		word_decision(doc_add(d, &faces[UNIT]), &f, next);
+		word_unit(doc_add(d, &faces[UNIT_WHOLE]), unit);
+		word_decision(&d->text, &f, next);
+		word_hook(doc_add(d, &faces[UNIT_HOOK]), unit);
+		doc_end(d);
 	}
-	return 0;
+	doc_end(d);
 }

@@ -2,8 +2,6 @@
 /* Asking the executor for what is owed, and waiting for its answer. */
 #include "prog/ctl.h"
 
-#include "base/str.h"
-#include "core/wording.h"
 #include "prog/log.h"
 #include "sys/asked.h"
 #include "sys/booted.h"
@@ -15,7 +13,7 @@
 
 void ctl_asked_done(struct ctl_asked *a)
 {
-	free(a->words);
+	buf_done(&a->words);
 	*a = (struct ctl_asked){0};
 }
 
@@ -49,39 +47,31 @@ static int blame(struct ctl *c, struct buf *b)
 	return 0;
 }
 
-int ctl_nobody_answers(struct ctl *c, char **ret)
+int ctl_word_nobody(struct buf *b, struct ctl *c)
 {
 	_cleanup_(requests_done) struct requests requests = {0};
-	_cleanup_buf_ struct buf b = BUF_INIT;
 	int r = booted(&c->root) ? asked_read(&c->root, &requests) : 0;
 
 	if (r < 0 || !asked_nobody_answers(&c->root, &requests))
 		return r == -ENOMEM ? r : 0;
 	ctl_connect(c);
-	buf_printf(&b, "%zu request%s for a reload; ", requests.n, requests.n == 1 ? "" : "s");
-	r = blame(c, &b);
-	return r < 0 ? r : buf_take(&b, ret);
+	buf_printf(b, "%zu request%s for a reload; ", requests.n, requests.n == 1 ? "" : "s");
+	return blame(c, b);
 }
 
 /* ---- asking ---- */
 
-int ctl_request(struct ctl *c, const struct request *q, char **ret_name)
+/* Files a request, and has path unit and executor started if the manager can be reached. */
+static int request(struct ctl *c, const struct request *q, char ***names)
 {
-	int r = asked_ask(&c->root, q, ret_name);
+	_cleanup_free_ char *name = NULL;
+	int r = asked_ask(&c->root, q, &name);
 
 	/* A courtesy: the path unit does the same, unless it has failed. */
 	if (r >= 0 && c->manager) {
 		(void)!unit_start(c->manager, UNIT_ASKED);
 		(void)!unit_start(c->manager, UNIT_EXECUTOR);
 	}
-	return r;
-}
-
-static int request(struct ctl *c, const struct request *q, char ***names)
-{
-	_cleanup_free_ char *name = NULL;
-	int r = ctl_request(c, q, &name);
-
 	return r < 0 || !name ? r : strv_add(names, name);
 }
 
@@ -98,8 +88,11 @@ static int file_requests(struct ctl *c, const struct units *u, enum ctl_reload h
 	struct request q = {.unit = none, .replaces = none, .set = set};
 	int r = 0;
 
-	loaded_fingerprint(u->set, set);
-	if (how != CTL_RELOAD_PERSON)
+	if (u->set)
+		loaded_fingerprint(u->set, set);
+	else
+		q.set = none;
+	if (how != CTL_RELOAD_PERSON || !u->set)
 		return request(c, &q, names);
 	q.kind = REQUEST_RELOAD_WAITS;
 	for (size_t i = 0; i < u->n && r >= 0; i++) {
@@ -134,14 +127,14 @@ static uint64_t wait_limit(const struct ctl *c, const struct units *u)
 
 /* In two parts: after the first it is worth asking whether anybody is there at all. */
 static int wait_answer(struct ctl *c, const struct units *u, char *const *names,
-		       struct answered *ret, char **ret_nobody)
+		       struct answered *ret, struct buf *nobody)
 {
 	uint64_t now = clock_usec(CLOCK_BOOTTIME), limit = now + wait_limit(c, u);
 	int r = answer_wait(&c->root, names, c->wait, MIN(limit, now + ASKED_PATIENCE_USEC), ret);
 
 	if (r == 0)
-		r = ctl_nobody_answers(c, ret_nobody);
-	if (r < 0 || *ret_nobody || ret->word >= c->wait || answer_is_last(ret->word))
+		r = ctl_word_nobody(nobody, c);
+	if (r < 0 || nobody->len > 0 || ret->word >= c->wait || answer_is_last(ret->word))
 		return r;
 	return MIN(answer_wait(&c->root, names, c->wait, limit, ret), 0);
 }
@@ -154,42 +147,45 @@ static bool any_runs(const struct units *u)
 	return false;
 }
 
+static const char runs_with_all[] = "nothing is owed: the server runs with all of it";
+static const char does_not_run[] = "the server does not run, so nothing is owed to it";
+
 /* Words and exit code for what was answered. */
-static int take_answer(struct ctl *c, const struct units *before, const struct answered *a,
-		       struct ctl_asked *to)
+static void take_answer(struct ctl *c, const struct units *before, const struct answered *a,
+			struct ctl_asked *to)
 {
-	_cleanup_free_ char *last = NULL;
+	_cleanup_buf_ struct buf last = BUF_INIT;
 	bool failed =
 		a->word > ANSWER_HEALTHY || (a->word == ANSWER_NOT_RUNNING && any_runs(before));
-	int r;
 
 	to->word = a->word;
-	if (a->word == ANSWER_STARTED || a->word == ANSWER_HEALTHY)
-		return str_replace(&to->words, "the server runs with all of it now");
-	if (a->word == ANSWER_NOTHING_OWED)
-		return str_replace(&to->words, "nothing is owed: the server runs with all of it");
-	if (a->word == ANSWER_NOT_RUNNING && !failed)
-		return str_replace(&to->words, "the server does not run, so nothing is owed to it");
+	if (a->word == ANSWER_STARTED || a->word == ANSWER_HEALTHY) {
+		buf_add(&to->words, "the server runs with all of it now");
+		return;
+	}
+	if (a->word == ANSWER_NOTHING_OWED || (a->word == ANSWER_NOT_RUNNING && !failed)) {
+		buf_add(&to->words, a->word == ANSWER_NOTHING_OWED ? runs_with_all : does_not_run);
+		return;
+	}
 	to->code = CTL_NOT_CONFIRMED;
-	r = failed ? ctl_last_reload(c, &last) : 0;
-	if (r < 0)
-		return r;
+	if (failed)
+		ctl_word_last_reload(&last, c);
 	log_msg(failed ? LOG_ERR : LOG_WARNING, "the reload is not confirmed%s (%s)%s%s%s%s",
 		failed ? "" : " yet", answer_word_to_string(a->word), a->text ? ": " : "",
-		a->text ? a->text : "", last ? "; last reload: " : "", last ? last : "");
-	return 0;
+		a->text ? a->text : "", last.len > 0 ? "; last reload: " : "", buf_text(&last));
 }
 
 static int wait_and_tell(struct ctl *c, const struct units *u, char *const *names,
 			 struct ctl_asked *to)
 {
 	_cleanup_(answered_done) struct answered a = {0};
-	_cleanup_free_ char *nobody = NULL;
+	_cleanup_buf_ struct buf nobody = BUF_INIT;
 	int r;
 
-	if (c->wait == ANSWER_NONE)
-		return str_replace(&to->words,
-				   "a reload is owed and was asked for (" UNIT_EXECUTOR ")");
+	if (c->wait == ANSWER_NONE) {
+		buf_add(&to->words, "a reload is owed and was asked for (" UNIT_EXECUTOR ")");
+		return 0;
+	}
 	if (strv_len(names) == 0) {
 		to->code = CTL_NOT_CONFIRMED;
 		log_msg(LOG_WARNING, "so much is asked for already that nobody can wait for it");
@@ -198,61 +194,66 @@ static int wait_and_tell(struct ctl *c, const struct units *u, char *const *name
 	r = wait_answer(c, u, names, &a, &nobody);
 	if (r == -ENOMEM)
 		return r;
-	if (r >= 0 && !nobody)
-		return take_answer(c, u, &a, to);
+	if (r >= 0 && nobody.len == 0) {
+		take_answer(c, u, &a, to);
+		return 0;
+	}
 	to->code = CTL_NOT_CONFIRMED;
 	if (r < 0)
 		log_errno(LOG_ERR, r, "Cannot wait for the answer");
 	else
-		log_msg(LOG_ERR, "nobody answers: %s", nobody);
+		log_msg(LOG_ERR, "nobody answers: %s", buf_text(&nobody));
 	return 0;
 }
 
 /* ---- whether ---- */
 
-/* Is there something to ask about, and is it to be asked? 1, 0 (words and code say why not),
- * -errno. */
-static int is_to_ask(struct ctl *c, const struct pass *p, const struct units *u,
-		     enum ctl_reload how, struct ctl_asked *to)
+/* Is there something to ask about, and is it to be asked? If not, words and code say why. */
+static bool is_to_ask(struct ctl *c, const struct pass *p, const struct units *u,
+		      enum ctl_reload how, struct ctl_asked *to)
 {
-	enum decide_why refusal = decide_refusal(&p->config, &p->seen, &p->plan);
+	enum decide_why refusal = decide_refusal(&p->config, pass_seen(p), pass_plan(p));
 	bool person = how == CTL_RELOAD_PERSON, owed = units_owed(u);
-	_cleanup_free_ char *why = NULL;
-	int r;
+	_cleanup_buf_ struct buf why = BUF_INIT;
 
-	if (!booted(&c->root) && root_is_host(&c->root))
-		return str_replace(&to->words, "no service manager, links only");
-	if (!booted(&c->root))
-		return person ? str_replace(&to->words, "below another root, links only") : 0;
-	if (!c->manager_error && !owed && !(person && ctl_has(c, CTL_FORCE) && any_runs(u)))
-		return !person ? 0
-			       : str_replace(&to->words,
-					     any_runs(u) ? "nothing is owed: the server runs with "
-							   "all of it"
-							 : "the server does not run, so nothing is "
-							   "owed to it");
+	if (!booted(&c->root)) {
+		if (root_is_host(&c->root))
+			buf_add(&to->words, "no service manager, links only");
+		else if (person)
+			buf_add(&to->words, "below another root, links only");
+		return false;
+	}
+	if (p->again_error < 0) /* not known, and asked for all the same */
+		return true;
+	if (!c->manager_error && !owed && !(person && ctl_has(c, CTL_FORCE) && any_runs(u))) {
+		if (person)
+			buf_add(&to->words, any_runs(u) ? runs_with_all : does_not_run);
+		return false;
+	}
 	if (refusal == DECIDE_WHY_NOTHING_OWED)
-		return 1;
-	r = wording_refusal(&p->config, &p->seen, &p->plan, refusal, &why);
-	if (r < 0)
-		return r;
-	if (!person && refusal == DECIDE_WHY_ACTION_NONE)
-		return asprintf(&to->words, "a reload is owed: %s", why) < 0 ? -ENOMEM : 0;
+		return true;
+	word_refusal(&why, &p->config, pass_seen(p), pass_plan(p), refusal);
+	if (!person && refusal == DECIDE_WHY_ACTION_NONE) {
+		buf_add(&to->words, "a reload is owed: ");
+		buf_join(&to->words, &why);
+		return false;
+	}
 	to->code = CTL_NOT_CONFIRMED;
-	log_msg(LOG_ERR, "no reload is asked for: %s", why);
-	return 0;
+	log_msg(LOG_ERR, "no reload is asked for: %s", buf_text(&why));
+	return false;
 }
 
 /* What a policy leaves to a person is no more than said to others. */
-static int say_forbidden(const struct pass *p, const struct units *u, struct ctl_asked *to)
+static void word_forbidden(const struct pass *p, const struct units *u, struct ctl_asked *to)
 {
 	for (size_t i = 0; i < u->n; i++) {
 		const struct decide_facts f = units_facts(u, p, i);
 
-		if (u->items[i].next.what == DECIDE_FORBIDDEN)
-			return wording_decision(&f, &u->items[i].next, &to->words);
+		if (u->items[i].next.what != DECIDE_FORBIDDEN)
+			continue;
+		word_decision(&to->words, &f, &u->items[i].next);
+		return;
 	}
-	return 0;
 }
 
 static bool all_forbidden(const struct units *u)
@@ -267,12 +268,14 @@ int ctl_ask(struct ctl *c, const struct pass *p, const struct units *u, enum ctl
 	    struct ctl_asked *ret)
 {
 	_cleanup_strv_ char **names = NULL;
-	int r = is_to_ask(c, p, u, how, ret);
+	int r;
 
-	if (r <= 0)
-		return r;
-	if (how != CTL_RELOAD_PERSON && all_forbidden(u))
-		return say_forbidden(p, u, ret);
+	if (!is_to_ask(c, p, u, how, ret))
+		return 0;
+	if (how != CTL_RELOAD_PERSON && all_forbidden(u)) {
+		word_forbidden(p, u, ret);
+		return 0;
+	}
 	r = file_requests(c, u, how, &names);
 	if (r == -ENOMEM)
 		return r;

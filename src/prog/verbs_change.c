@@ -2,10 +2,7 @@
 /* enable, disable, clean. */
 #include "prog/ctl.h"
 
-#include "base/str.h"
-#include "core/wording.h"
 #include "prog/log.h"
-#include "sys/apply.h"
 #include "sys/conf.h"
 #include "sys/state.h"
 
@@ -18,7 +15,7 @@ static int is_there(struct ctl *c, const char *name)
 
 	if (!key)
 		return -ENOMEM;
-	r = pass_look(&c->root, c->observer, &p);
+	r = ctl_look(c, &p);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < p.seen.n_candidates; i++)
@@ -46,7 +43,7 @@ static int write_and_sync(struct ctl *c, enum conf_enable what)
 	if (r == 0)
 		log_msg(LOG_NOTICE, "there is no plugin %s now: this holds when it comes", shown);
 	if (r < 0)
-		return log_errno(LOG_ERR, r, "Cannot look");
+		return r;
 	r = conf_write_plugin(&c->root, name, what);
 	if (r == -EACCES || r == -EPERM || r == -EROFS)
 		return log_errno(LOG_ERR, r, "Cannot write the configuration (this needs root)");
@@ -65,85 +62,52 @@ int verb_disable(struct ctl *c)
 	return write_and_sync(c, CONF_DISABLE);
 }
 
-/* The kit goes and vSMTP stays: a pass, but one that makes nothing new. */
-static void make_nothing_new(struct plan *p)
+/* Not word_change(): the reason for all of them is that somebody said so. */
+static int show_clean(struct ctl *c, const struct pass *p)
 {
-	for (size_t i = 0; i < p->n_links; i++)
-		if (p->links[i].action == LINK_CREATE)
-			p->links[i].action = LINK_FOREIGN;
-	if (p->directory == PLAN_DIRECTORY_MAKE)
-		p->directory = PLAN_DIRECTORY_NO_PARENT;
-}
-
-static int clean_locked(struct ctl *c, struct pass *p)
-{
-	_cleanup_close_ int lock = -EBADF;
-	int r = state_prepare(&c->root);
-
-	if (r >= 0) {
-		lock = pass_lock(&c->root);
-		if (lock < 0)
-			return lock;
-		r = pass_look(&c->root, c->observer, p);
-	}
-	if (r >= 0 && ctl_has(c, CTL_KEEP_FITTING)) {
-		make_nothing_new(&p->plan);
-		r = apply(&c->root, &p->config, &p->seen, &p->plan, &p->outcome);
-	} else if (r >= 0)
-		r = apply_clean(&c->root, &p->config, &p->seen, &p->outcome);
-	if (r >= 0)
-		pass_count(&c->root, p);
-	if (r == -ENOMEM)
-		return r;
-	return r < 0 ? log_errno(LOG_ERR, r, "Cannot remove the links") : 0;
-}
-
-/* Not wording_change(): the reason for all of them is that somebody said so. */
-static int print_clean(struct ctl *c, const struct pass *p)
-{
+	static const struct face line = {NULL, PLACE_LINE};
 	_cleanup_doc_ struct doc d = {0};
-	struct json_object *removed;
-	bool json = ctl_has(c, CTL_JSON);
 
-	doc_init(&d, "clean");
-	removed = doc_array(&d, d.top, "removed");
+	ctl_doc_init(&d, c);
+	doc_array(&d, "removed");
 	for (size_t i = 0; i < p->outcome.n_changes; i++) {
 		const struct change *ch = &p->outcome.changes[i];
-		_cleanup_free_ char *name = str_escape(ch->name), *was = str_escape(ch->was);
+		_cleanup_buf_ struct buf name = BUF_INIT;
 
-		if (!name || !was)
-			return -ENOMEM;
-		if (ch->result == CHANGE_FAILED)
-			log_errno(LOG_ERR, ch->error, "Cannot remove %s", name);
-		else if (ch->result == CHANGE_MOVED)
-			log_msg(LOG_WARNING, "%s changed while we looked: left alone", name);
-		else if (ch->action == LINK_REPLACE && !json)
-			printf("led %s to a file that fits (it led to %s)\n", name, was);
-		else if (ch->action == LINK_REPLACE)
-			continue;
-		else if (!json)
-			printf("removed %s (led to %s)\n", name, was);
-		else
-			doc_add_words(&d, removed, name);
+		buf_escape(&name, ch->name);
+		if (ch->result == CHANGE_FAILED) {
+			log_errno(LOG_ERR, ch->error, "Cannot remove %s", buf_text(&name));
+		} else if (ch->result == CHANGE_MOVED) {
+			log_msg(LOG_WARNING, "%s changed while we looked: left alone",
+				buf_text(&name));
+		} else if (ch->action == LINK_REPLACE) {
+			buf_printf(doc_add(&d, &line), "led %s to a file that fits (it led to %s)",
+				   ch->name, ch->was);
+		} else {
+			doc_name(&d, "", ch->name);
+			buf_printf(doc_add(&d, &line), "removed %s (led to %s)", ch->name, ch->was);
+		}
 	}
-	if (json)
-		return doc_print(&d);
+	doc_end(&d);
 	if (p->outcome.n_changes == 0)
-		printf(ctl_has(c, CTL_KEEP_FITTING) ? "no link has to go\n"
-						    : "there is no link of ours\n");
-	return 0;
+		buf_add(doc_add(&d, &line), ctl_has(c, CTL_KEEP_FITTING)
+						    ? "no link has to go"
+						    : "there is no link of ours");
+	return doc_show(&d, &c->output);
 }
 
 int verb_clean(struct ctl *c)
 {
 	_cleanup_(pass_done) struct pass p = {0};
-	int r = clean_locked(c, &p), daemon;
+	const struct pass_how how = ctl_how(
+		c, PASS_CHANGE | (ctl_has(c, CTL_KEEP_FITTING) ? PASS_NOTHING_NEW : PASS_CLEAN));
+	int r = pass_run(&how, &p), daemon;
 
 	if (r >= 0)
-		r = print_clean(c, &p);
+		r = show_clean(c, &p);
 	if (r < 0)
 		return r;
-	daemon = state_daemon_pid(&c->root);
+	daemon = state_role_pid(&c->root, STATE_ROLE_DAEMON);
 	if (daemon > 0)
 		log_msg(LOG_WARNING,
 			"vsmtp-plugind runs (pid %d) and will put them back: stop it first",

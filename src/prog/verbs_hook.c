@@ -3,12 +3,11 @@
  * job, so it never waits for the executor, which is ordered behind that job and restarts then. */
 #include "prog/ctl.h"
 
-#include "base/str.h"
-#include "core/wording.h"
 #include "prog/log.h"
 #include "sys/asked.h"
 #include "sys/booted.h"
 #include "sys/clock.h"
+#include "sys/state.h"
 
 #define CALL_LIMIT_USEC (5 * USEC_PER_SEC)
 #define LAST_WORD_USEC (10 * USEC_PER_SEC)
@@ -64,19 +63,6 @@ static int refuse(const struct ctl *c, const struct unit_facts *u, const char *r
 	return CTL_FAILED;
 }
 
-static int log_changes(const struct pass *p)
-{
-	for (size_t i = 0; i < p->outcome.n_changes; i++) {
-		_cleanup_free_ char *text = NULL;
-		int r = wording_change(&p->outcome.changes[i], p->config.links, &text);
-
-		if (r < 0)
-			return r;
-		log_msg(LOG_NOTICE, "%s", text);
-	}
-	return 0;
-}
-
 static bool is_configured(const struct config *c, const struct unit_facts *u)
 {
 	for (char **name = c->units; name && *name; name++)
@@ -91,7 +77,8 @@ static int check(const struct ctl *c, const struct unit_facts *u, const struct p
 		 const struct request *q)
 {
 	_cleanup_(decision_done) struct decision d = {0};
-	_cleanup_free_ char *set = NULL, *reason = NULL;
+	_cleanup_free_ char *set = NULL;
+	_cleanup_buf_ struct buf reason = BUF_INIT;
 	struct request copy = *q;
 	const struct requests requests = {.items = &copy, .n = 1};
 	const struct starts starts = {0};
@@ -110,25 +97,23 @@ static int check(const struct ctl *c, const struct unit_facts *u, const struct p
 			   &d);
 	if (r < 0 || d.what != DECIDE_REFUSE)
 		return r;
-	r = wording_refusal(&p->config, &p->seen, &p->plan, d.why, &reason);
-	return r < 0 ? r : refuse(c, u, reason);
+	word_refusal(&reason, &p->config, &p->seen, &p->plan, d.why);
+	return refuse(c, u, buf_text(&reason));
 }
 
 /* Links right, and a restart neither certain to fail nor somebody else's: 0, else refused. */
 static int sync_and_check(struct ctl *c, const struct unit_facts *u, const struct request *q)
 {
 	_cleanup_(pass_done) struct pass p = {0};
-	int r = pass_run(&c->root, c->observer, &p);
+	const struct pass_how how = ctl_how(c, PASS_CHANGE | PASS_LOG);
+	int r = pass_run(&how, &p);
 
 	if (r < 0)
 		return refuse(c, u, strerror(-r));
-	r = log_changes(&p);
-	if (r < 0)
-		return r;
 	if (!is_configured(&p.config, u))
 		return refuse(c, u, "Unit= does not name this unit");
 	r = check(c, u, &p, q);
-	return r == 0 ? ctl_say_trouble(&p) : r;
+	return r == 0 ? ctl_say(&p, CTL_SAY_TROUBLE) : r;
 }
 
 /* The request is a fact on disk; the executor hears of it, and waits for the end of this job. One
@@ -143,7 +128,7 @@ static int request(struct ctl *c, const struct unit_facts *u, const struct reque
 		return refuse(c, u, strerror(-r));
 	(void)!unit_start(c->manager, UNIT_ASKED);
 	started = unit_start(c->manager, UNIT_EXECUTOR);
-	if (started < 0 && name && asked_executor_pid(&c->root) == 0) {
+	if (started < 0 && name && state_role_pid(&c->root, STATE_ROLE_EXECUTOR) == 0) {
 		(void)!asked_remove(&c->root, name);
 		return refuse(c, u, UNIT_EXECUTOR " cannot be started");
 	}

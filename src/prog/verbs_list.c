@@ -2,9 +2,7 @@
 /* list: every candidate, and every entry of the links directory that leads to none. */
 #include "prog/ctl.h"
 
-#include "base/str.h"
 #include "core/version.h"
-#include "core/wording.h"
 
 enum state {
 	STATE_LINKED,
@@ -28,15 +26,33 @@ static const enum colour colours[STATE_MAX] = {
 	[STATE_FOREIGN] = COLOUR_DIM,    [STATE_NO_CANDIDATE] = COLOUR_BAD,
 };
 
+enum {
+	NAME,
+	VERSION,
+	SHOWN_STATE,
+	LINK,
+	TARGET,
+	REASON,
+};
+
+static const struct face columns[] = {
+	[NAME] = {"name", PLACE_COLUMN, "NAME"},
+	[VERSION] = {"version", PLACE_COLUMN, "VERSION"},
+	[SHOWN_STATE] = {NULL, PLACE_COLUMN, "STATE"},
+	[LINK] = {"link", PLACE_COLUMN, "LINK"},
+	[TARGET] = {"target", PLACE_DETAIL, "TARGET"},
+	[REASON] = {"reason", PLACE_DETAIL, "REASON"},
+};
+
 struct row {
 	enum state state;
-	const char *name; /* raw bytes, may be NULL; likewise the next three */
+	const char *name; /* raw bytes, may be NULL; likewise the next two */
 	const char *version;
-	const char *link;
 	const char *target;
 	const struct candidate *candidate;
 	const struct verdict *verdict; /* of the candidate */
-	char *reason;                  /* words */
+	const struct plan_link *link;  /* of it, or itself; or NULL */
+	bool now;                      /* it is there already */
 };
 
 struct rows {
@@ -46,8 +62,6 @@ struct rows {
 
 static void rows_done(struct rows *r)
 {
-	for (size_t i = 0; i < r->n; i++)
-		free(r->items[i].reason);
 	free(r->items);
 }
 
@@ -60,78 +74,39 @@ static int compare_rows(const void *a, const void *b)
 		c = version_compare(y->version, x->version);
 	if (!c)
 		c = str_cmp(x->target, y->target);
-	return c ? c : str_cmp(x->link, y->link);
+	return c ? c : str_cmp(x->link ? x->link->name : NULL, y->link ? y->link->name : NULL);
 }
 
-/* "" or what a pass is going to do about a link that is there. */
-static void add_future(struct buf *b, const struct plan_link *l)
-{
-	if (l->action == LINK_REMOVE)
-		buf_add(b, "; a pass removes its link");
-	else if (l->action == LINK_REPLACE)
-		buf_add(b, "; a pass points its link elsewhere");
-	else if (l->action == LINK_HOLD)
-		buf_add(b, "; its link stays, for not all is known");
-}
-
-/* Linked, and nobody knows whether rightly (rule 4). */
-static void add_kept(struct buf *b, const struct pass *p, const struct row *row)
-{
-	for (size_t i = 0; i < p->plan.n_findings; i++) {
-		const struct finding *f = &p->plan.findings[i];
-
-		if (f->code == FINDING_UNVERSIONED_KEPT && str_eq(f->other, row->target))
-			buf_printf(b, "says no version; linked for %s, kept for %s", f->was_for,
-				   f->is_for);
-	}
-}
-
-static int candidate_reason(const struct pass *p, struct row *row, const struct plan_link *l,
-			    bool now)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	_cleanup_free_ char *words = NULL;
-	int r;
-
-	if (row->state == STATE_PENDING) {
-		buf_add(&b, l ? "a pass makes its link" : "its link cannot be made");
-		if (l && l->seen) {
-			buf_add(&b, " (which leads to ");
-			buf_escape(&b, l->seen->text);
-			buf_add(&b, " now)");
-		}
-	} else if (row->verdict->gate != GATE_LINKED) {
-		r = wording_verdict(&p->config, &p->seen, row->candidate, row->verdict, &words);
-		if (r < 0)
-			return r;
-		buf_add(&b, words);
-	} else {
-		add_kept(&b, p, row);
-	}
-	if (l && now && row->state != STATE_LINKED)
-		add_future(&b, l);
-	return buf_take(&b, &row->reason);
-}
-
-static int add_candidate(const struct pass *p, size_t i, struct row *row)
+static struct row candidate_row(const struct pass *p, size_t i)
 {
 	const struct candidate *k = &p->seen.candidates[i];
-	bool now = false;
-	const struct plan_link *l = ctl_link_of(p, k, &now);
-
-	*row = (struct row){
+	struct row row = {
 		.name = k->name.problem == NAME_FINE ? k->name.name : NULL,
 		.version = p->plan.verdicts[i].version,
-		.link = l ? l->name : NULL,
 		.target = k->path,
 		.candidate = k,
 		.verdict = &p->plan.verdicts[i],
 	};
-	if (l && now && l->action == LINK_KEEP && row->verdict->gate == GATE_LINKED)
-		row->state = STATE_LINKED;
-	else
-		row->state = row->verdict->gate == GATE_LINKED ? STATE_PENDING : STATE_NOT_LINKED;
-	return candidate_reason(p, row, l, now);
+
+	row.link = ctl_link_of(p, k, &row.now);
+	if (row.verdict->gate != GATE_LINKED)
+		row.state = STATE_NOT_LINKED;
+	else if (!row.link || !row.now || row.link->action != LINK_KEEP)
+		row.state = STATE_PENDING;
+	return row;
+}
+
+static struct row entry_row(const struct plan_link *l)
+{
+	return (struct row){
+		.name = l->key,
+		.target = l->seen->text,
+		.link = l,
+		.now = true,
+		.state = l->action == LINK_FOREIGN ? STATE_FOREIGN
+			 : l->seen->dangling       ? STATE_DANGLING
+						   : STATE_NO_CANDIDATE,
+	};
 }
 
 static bool leads_to_candidate(const struct pass *p, const struct plan_link *l)
@@ -142,53 +117,65 @@ static bool leads_to_candidate(const struct pass *p, const struct plan_link *l)
 	return false;
 }
 
-static int add_entry(const struct plan_link *l, struct row *row)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	*row = (struct row){
-		.name = l->key,
-		.link = l->name,
-		.target = l->seen->text,
-		.state = l->action == LINK_FOREIGN ? STATE_FOREIGN
-			 : l->seen->dangling       ? STATE_DANGLING
-						   : STATE_NO_CANDIDATE,
-	};
-	if (l->action == LINK_FOREIGN)
-		buf_add(&b, l->seen->kind == LINK_OTHER ? "no symlink; not ours, left alone"
-							: "not ours, left alone");
-	else
-		buf_add(&b, l->seen->dangling ? "leads nowhere" : "leads to what is no candidate");
-	add_future(&b, l);
-	return buf_take(&b, &row->reason);
-}
-
 static int make_rows(const struct pass *p, struct rows *ret)
 {
-	int r = 0;
-
 	ret->items = calloc(p->seen.n_candidates + p->plan.n_links + 1, sizeof(*ret->items));
 	if (!ret->items)
 		return -ENOMEM;
-	for (size_t i = 0; r >= 0 && i < p->seen.n_candidates; i++)
-		r = add_candidate(p, i, &ret->items[ret->n++]);
-	for (size_t i = 0; r >= 0 && i < p->plan.n_links; i++) {
+	for (size_t i = 0; i < p->seen.n_candidates; i++)
+		ret->items[ret->n++] = candidate_row(p, i);
+	for (size_t i = 0; i < p->plan.n_links; i++) {
 		const struct plan_link *l = &p->plan.links[i];
 
-		if (!l->seen || (l->action != LINK_FOREIGN && leads_to_candidate(p, l)))
-			continue;
-		r = add_entry(l, &ret->items[ret->n++]);
+		if (l->seen && (l->action == LINK_FOREIGN || !leads_to_candidate(p, l)))
+			ret->items[ret->n++] = entry_row(l);
 	}
-	if (ret->n > 0)
-		qsort(ret->items, ret->n, sizeof(*ret->items), compare_rows);
-	return r;
+	qsort(ret->items, ret->n, sizeof(*ret->items), compare_rows);
+	return 0;
+}
+
+/* Linked, and nobody knows whether rightly (rule 4). */
+static void word_kept(struct buf *b, const struct pass *p, const struct row *row)
+{
+	for (size_t i = 0; i < p->plan.n_findings; i++) {
+		const struct finding *f = &p->plan.findings[i];
+
+		if (f->code == FINDING_UNVERSIONED_KEPT && str_eq(f->other, row->target))
+			buf_printf(b, "says no version; linked for %s, kept for %s", f->was_for,
+				   f->is_for);
+	}
+}
+
+static void word_reason(struct buf *b, const struct pass *p, const struct row *row)
+{
+	const struct plan_link *l = row->link;
+	size_t start = b->len;
+
+	if (!row->candidate && l->action == LINK_FOREIGN) {
+		buf_add(b, l->seen->kind == LINK_OTHER ? "no symlink; not ours, left alone"
+						       : "not ours, left alone");
+	} else if (!row->candidate) {
+		buf_add(b, l->seen->dangling ? "leads nowhere" : "leads to what is no candidate");
+	} else if (row->state == STATE_PENDING) {
+		buf_add(b, l ? "a pass makes its link" : "its link cannot be made");
+		if (l && l->seen)
+			buf_printf(b, " (which leads to %s now)", l->seen->text);
+	} else if (row->state == STATE_NOT_LINKED) {
+		word_verdict(b, &p->config, &p->seen, row->candidate, row->verdict);
+	} else {
+		word_kept(b, p, row);
+	}
+	if (!l || !row->now || l->action == LINK_KEEP || l->action == LINK_FOREIGN)
+		return;
+	buf_add(b, b->len > start ? "; " : "");
+	word_future(b, l->action, "its link");
 }
 
 /* What nobody need do anything about is not painted as bad: it is meant so, or another file of the
  * plugin serves. */
 static bool is_quiet(const struct rows *rows, const struct row *row)
 {
-	if (!row->candidate || row->state != STATE_NOT_LINKED)
+	if (row->state != STATE_NOT_LINKED)
 		return false;
 	if (row->verdict->gate == GATE_DISABLED)
 		return true;
@@ -199,57 +186,31 @@ static bool is_quiet(const struct rows *rows, const struct row *row)
 	return false;
 }
 
-static int print_rows(struct ctl *c, const struct rows *rows)
-{
-	static const struct table_column columns[] = {
-		{"NAME", false}, {"VERSION", false}, {"STATE", false},
-		{"LINK", false}, {"TARGET", true},   {"REASON", true},
-	};
-	_cleanup_table_ struct table *t = NULL;
-	int r = table_new(columns, ELEMENTSOF(columns), &t);
-
-	for (size_t i = 0; r >= 0 && i < rows->n; i++) {
-		const struct row *row = &rows->items[i];
-		bool quiet = is_quiet(rows, row);
-
-		r = table_row(t);
-		if (r >= 0)
-			r = table_name(t, 0, row->name);
-		if (r >= 0)
-			r = table_name(t, 1, row->version);
-		if (r >= 0)
-			r = table_words(t, 2, quiet ? COLOUR_DIM : colours[row->state],
-					row->state == STATE_NOT_LINKED
-						? gate_to_string(row->verdict->gate)
-						: states[row->state]);
-		if (r >= 0)
-			r = table_name(t, 3, row->link);
-		if (r >= 0)
-			r = table_name(t, 4, row->target);
-		if (r >= 0)
-			r = table_words(t, 5, COLOUR_NONE, row->reason);
-	}
-	return r < 0 ? r : table_print(t, &c->output);
-}
-
-static void doc_row(struct doc *d, struct json_object *o, const struct row *row)
+static void doc_row(struct doc *d, const struct pass *p, const struct rows *rows,
+		    const struct row *row)
 {
 	const struct candidate *k = row->candidate;
+	const char *gate = k ? gate_to_string(row->verdict->gate) : NULL;
 
-	doc_name(d, o, "name", row->name);
-	doc_name(d, o, "version", row->version);
-	doc_words(d, o, "state", states[row->state]);
-	doc_words(d, o, "gate", k ? gate_to_string(row->verdict->gate) : NULL);
-	doc_name(d, o, "link", row->link);
-	doc_name(d, o, "target", row->target);
-	doc_words(d, o, "reason", row->reason && *row->reason ? row->reason : NULL);
-	if (!k)
-		return;
-	doc_words(d, o, "layout",
-		  k->name.problem == NAME_FINE ? layout_to_string(k->name.layout) : NULL);
-	doc_name(d, o, "build-id", k->facts.elf.build_id);
-	doc_name(d, o, "note-version", k->facts.elf.note_version);
-	doc_name(d, o, "package-note", k->facts.elf.package_note);
+	doc_object(d, "");
+	doc_put(d, &columns[NAME], row->name);
+	doc_put(d, &columns[VERSION], row->version);
+	doc_name(d, "state", states[row->state]);
+	doc_name(d, "gate", gate);
+	doc_put(d, &columns[SHOWN_STATE],
+		row->state == STATE_NOT_LINKED ? gate : states[row->state]);
+	doc_colour(d, is_quiet(rows, row) ? COLOUR_DIM : colours[row->state]);
+	doc_put(d, &columns[LINK], row->link ? row->link->name : NULL);
+	doc_put(d, &columns[TARGET], row->target);
+	word_reason(doc_add(d, &columns[REASON]), p, row);
+	if (k) {
+		doc_name(d, "layout",
+			 k->name.problem == NAME_FINE ? layout_to_string(k->name.layout) : NULL);
+		doc_name(d, "build-id", k->facts.elf.build_id);
+		doc_name(d, "note-version", k->facts.elf.note_version);
+		doc_name(d, "package-note", k->facts.elf.package_note);
+	}
+	doc_end(d);
 }
 
 int verb_list(struct ctl *c)
@@ -257,24 +218,21 @@ int verb_list(struct ctl *c)
 	_cleanup_(pass_done) struct pass p = {0};
 	_cleanup_(rows_done) struct rows rows = {0};
 	_cleanup_doc_ struct doc d = {0};
-	struct json_object *plugins;
 	int r = ctl_look(c, &p);
 
 	if (r >= 0)
 		r = make_rows(&p, &rows);
+	if (r >= 0 && !ctl_has(c, CTL_JSON))
+		r = ctl_say(&p, CTL_SAY_REMARKS | CTL_SAY_TROUBLE);
 	if (r < 0)
 		return r;
-	if (!ctl_has(c, CTL_JSON)) {
-		r = ctl_say_remarks(&p);
-		if (r >= 0)
-			r = ctl_say_trouble(&p);
-		return r < 0 ? r : print_rows(c, &rows);
-	}
-	doc_init(&d, "list");
-	plugins = doc_array(&d, d.top, "entries");
+	ctl_doc_init(&d, c);
+	doc_table(&d, "entries", columns, ELEMENTSOF(columns));
 	for (size_t i = 0; i < rows.n; i++)
-		doc_row(&d, doc_item(&d, plugins), &rows.items[i]);
+		doc_row(&d, &p, &rows, &rows.items[i]);
+	doc_end(&d);
+	d.hidden = true;
 	ctl_doc_server(&d, &p);
-	ctl_doc_trouble(c, &d, &p);
-	return doc_print(&d);
+	ctl_doc_trouble(&d, &p);
+	return doc_show(&d, &c->output);
 }

@@ -2,22 +2,13 @@
 /* sync, reload, enable, disable, clean: what changes something. */
 #include "prog/ctl.h"
 
-#include "base/str.h"
-#include "core/wording.h"
 #include "prog/log.h"
-#include "sys/apply.h"
-#include "sys/booted.h"
-#include "sys/conf.h"
-#include "sys/pkglock.h"
 #include "sys/record.h"
 #include "sys/state.h"
-
-#include <inttypes.h>
 
 /* What one call of a verb did, until it is printed. */
 struct done {
 	struct pass pass;
-	struct pass after; /* the look behind it, if it changed anything */
 	struct units units;
 	struct ctl_asked asked;
 	int code;
@@ -26,190 +17,75 @@ struct done {
 static void done_done(struct done *d)
 {
 	pass_done(&d->pass);
-	pass_done(&d->after);
 	units_done(&d->units);
 	ctl_asked_done(&d->asked);
 }
 
-static int say_cannot(struct ctl *c, int error)
+static const struct face line = {NULL, PLACE_LINE};
+
+static void doc_changes(struct doc *d, const struct pass *p)
 {
-	bool right = error == -EACCES || error == -EPERM || error == -EROFS;
+	static const struct face text = {"text", PLACE_LINE, .wrap = true, .indent = 4};
 
-	return log_errno(LOG_ERR, error, "Cannot do a pass: cannot make " STATE_RUN_DIR "%s",
-			 right && root_is_host(&c->root) ? " (this needs root)" : "");
-}
+	doc_array(d, "changes");
+	for (size_t i = 0; i < p->outcome.n_changes; i++) {
+		const struct change *ch = &p->outcome.changes[i];
 
-/* What a policy forbids is written down before the lock is let go: whoever looks next finds both,
- * the links and that they are not to be loaded now. */
-static int forbid(struct ctl *c, struct pass *p)
-{
-	_cleanup_(pass_done) struct pass after = {0};
-	_cleanup_free_ char *set = NULL;
-	int r = p->outcome.n_changes > 0 ? pass_look(&c->root, c->observer, &after) : 0;
-
-	if (r >= 0)
-		r = loaded_set_make(p->outcome.n_changes > 0 ? &after.seen : &p->seen, &set);
-	if (r >= 0)
-		r = record_forbid(&c->root, set);
-	return r < 0 && r != -ENOMEM ? log_errno(LOG_ERR, r, "Cannot write down what is forbidden")
-				     : r;
-}
-
-/* The pass itself, under the lock; --plan= is compared before anything is changed. */
-static int do_pass(struct ctl *c, struct pass *p)
-{
-	_cleanup_close_ int lock = -EBADF;
-	struct lock_facts manager = {0};
-	uint64_t fingerprint = 0;
-	int r = state_prepare(&c->root);
-
-	if (r < 0)
-		return say_cannot(c, r);
-	lock = pass_lock(&c->root);
-	if (lock < 0)
-		return CTL_FAILED;
-	if (ctl_has(c, CTL_HOLD))
-		p->seen.held = pkglock_ask(&c->root, &manager) >= 0 && manager.path;
-	r = ctl_look(c, p);
-	if (r >= 0)
-		r = plan_fingerprint(&p->config, &p->seen, &fingerprint);
-	if (r < 0)
-		return r;
-	if (ctl_has(c, CTL_PLAN) && fingerprint != c->fingerprint) {
-		log_msg(LOG_ERR,
-			"the world has moved since that plan (it is %016" PRIx64
-			" now): nothing was changed, look at vsmtp-pluginctl plan again",
-			fingerprint);
-		return CTL_FAILED;
+		doc_object(d, "");
+		doc_name(d, "action", link_action_to_string(ch->action));
+		doc_name(d, "result", change_result_to_string(ch->result));
+		doc_name(d, "link", ch->name);
+		doc_name(d, "plugin", ch->key);
+		doc_name(d, "target", ch->text);
+		doc_name(d, "was", ch->was);
+		doc_name(d, "gate", ch->why);
+		word_change(doc_add(d, &text), ch, p->config.links);
+		doc_colour(d, ch->result == CHANGE_DONE ? COLOUR_NONE : COLOUR_BAD);
+		doc_end(d);
 	}
-	r = pass_apply(&c->root, p);
-	return r >= 0 && ctl_has(c, CTL_FORBID_RELOAD) && booted(&c->root) ? forbid(c, p) : r;
+	doc_end(d);
 }
 
-static int say_outcome(const struct pass *p)
+static int show_done(struct ctl *c, const struct done *done)
 {
-	const struct outcome *o = &p->outcome;
-	int r = ctl_say_remarks(p);
+	static const struct face reload = {"reload", PLACE_LINE};
+	_cleanup_doc_ struct doc d = {0};
+	const struct outcome *o = &done->pass.outcome;
 
-	if (r >= 0)
-		r = ctl_say_trouble(p);
-	if (r >= 0 && o->directory_error) {
-		_cleanup_free_ char *text = NULL;
-
-		r = wording_directory_error(o, p->config.links, &text);
-		if (r >= 0)
-			log_msg(LOG_ERR, "%s", text);
-	}
-	if (o->sync_error)
-		log_errno(LOG_ERR, o->sync_error,
-			  "The links are changed, but may not survive a crash: fsync");
-	if (o->names_error)
-		log_errno(LOG_WARNING, o->names_error,
-			  "Cannot write the record of link names below " STATE_VAR_DIR);
-	return r;
-}
-
-static int print_changes(struct ctl *c, const struct pass *p)
-{
-	const struct outcome *o = &p->outcome;
-
-	if (o->directory == PLAN_DIRECTORY_MAKE && !o->directory_error)
-		printf("made the links directory\n");
-	if (o->directory == PLAN_DIRECTORY_TAKE_OVER && !o->directory_error)
-		printf("took the links directory %s over: it belongs to root now, mode "
-		       "0755\n",
-		       p->config.links);
-	for (size_t i = 0; i < o->n_changes; i++) {
-		const struct change *ch = &o->changes[i];
-		_cleanup_free_ char *text = NULL;
-		int r = wording_change(ch, p->config.links, &text);
-
-		if (r < 0)
-			return r;
-		output_wrap(&c->output, 4, ch->result == CHANGE_DONE ? COLOUR_NONE : COLOUR_BAD,
-			    text);
-	}
+	ctl_doc_init(&d, c);
+	d.hidden = log_is_journal(); /* which has them already, with their fields */
+	if (!o->directory_error)
+		word_directory(doc_add(&d, &line), o, done->pass.config.links);
+	doc_changes(&d, &done->pass);
+	d.hidden = false;
+	doc_number(&d, "swept", (int64_t)o->n_swept);
 	if (o->n_swept > 0)
-		printf("swept %zu left-over%s of a pass that was cut off\n", o->n_swept,
-		       o->n_swept == 1 ? "" : "s");
-	return 0;
+		buf_printf(doc_add(&d, &line), "swept %zu left-over%s of a pass that was cut off",
+			   o->n_swept, o->n_swept == 1 ? "" : "s");
+	if (o->n_changes == 0 && done->code == CTL_DONE)
+		buf_add(doc_add(&d, &line), "nothing to change");
+	doc_truth(&d, "reload-asked", done->asked.asked);
+	buf_join(doc_add(&d, &reload), &done->asked.words);
+	doc_name(&d, "answer", done->asked.asked ? answer_word_to_string(done->asked.word) : NULL);
+	d.hidden = true;
+	ctl_doc_units(&d, &done->pass, &done->units);
+	ctl_doc_server(&d, &done->pass);
+	ctl_doc_trouble(&d, &done->pass);
+	doc_number(&d, "exit", done->code);
+	return doc_show(&d, &c->output);
 }
 
-static void doc_changes(struct doc *d, const struct outcome *o, const char *links)
-{
-	static const char *const results[CHANGE_RESULT_MAX] = {
-		[CHANGE_DONE] = "done",
-		[CHANGE_MOVED] = "moved",
-		[CHANGE_FAILED] = "failed",
-	};
-	struct json_object *changes = doc_array(d, d->top, "changes");
-
-	for (size_t i = 0; i < o->n_changes; i++) {
-		const struct change *ch = &o->changes[i];
-		struct json_object *at = doc_item(d, changes);
-		_cleanup_free_ char *words = NULL;
-
-		if (wording_change(ch, links, &words) < 0)
-			d->failed = true;
-		doc_words(d, at, "action", link_action_to_string(ch->action));
-		doc_words(d, at, "result", results[ch->result]);
-		doc_name(d, at, "link", ch->name);
-		doc_name(d, at, "plugin", ch->key);
-		doc_name(d, at, "target", ch->text);
-		doc_name(d, at, "was", ch->was);
-		doc_words(d, at, "gate", ch->why);
-		doc_words(d, at, "text", words);
-	}
-}
-
-static const struct pass *as_it_is(const struct done *d)
-{
-	return d->pass.outcome.n_changes > 0 ? &d->after : &d->pass;
-}
-
-static int print_done(struct ctl *c, const struct done *d)
-{
-	_cleanup_doc_ struct doc doc = {0};
-	const struct outcome *o = &d->pass.outcome;
-	int r;
-
-	if (!ctl_has(c, CTL_JSON)) {
-		r = print_changes(c, &d->pass);
-		if (r >= 0 && o->n_changes == 0 && d->code == CTL_DONE)
-			printf("nothing to change\n");
-		if (r >= 0 && d->asked.words)
-			printf("%s\n", d->asked.words);
-		return r;
-	}
-	doc_init(&doc, c->verb->name);
-	doc_changes(&doc, o, d->pass.config.links);
-	doc_number(&doc, doc.top, "swept", (int64_t)o->n_swept);
-	doc_truth(&doc, doc.top, "reload-asked", d->asked.asked);
-	doc_words(&doc, doc.top, "reload", d->asked.words);
-	doc_words(&doc, doc.top, "answer",
-		  d->asked.asked ? answer_word_to_string(d->asked.word) : NULL);
-	r = ctl_doc_units(&doc, as_it_is(d), &d->units);
-	if (r < 0)
-		return r;
-	ctl_doc_server(&doc, &d->pass);
-	ctl_doc_trouble(c, &doc, &d->pass);
-	doc_number(&doc, doc.top, "exit", d->code);
-	return doc_print(&doc);
-}
-
-/* What the units are owed now that the links are as they are. The outcome may differ from the plan,
- * so this looks anew if anything was changed; unchanged files are not opened again. */
+/* What the units are owed now that the links are as they are. Who asks nobody, a start hook above
+ * all, must not wait for the bus either. */
 static int look_at_units(struct ctl *c, enum ctl_reload how, struct done *d)
 {
 	const struct units_source none = {0};
-	int r = d->pass.outcome.n_changes > 0 ? pass_look(&c->root, c->observer, &d->after) : 0;
 
-	if (r < 0)
-		return r;
-	/* Who asks nobody, a start hook above all, must not wait for the bus either. */
+	if (d->pass.again_error < 0) /* said; the executor will see what they are owed */
+		return 0;
 	if (how == CTL_RELOAD_LEAVE || c->unit)
-		return ctl_say_units(units_look(&c->root, as_it_is(d), &none, &d->units));
-	return ctl_units(c, as_it_is(d), &d->units);
+		return ctl_say_units(units_look(&c->root, &d->pass, &none, &d->units));
+	return ctl_units(c, &d->pass, &d->units);
 }
 
 /* A start also ends what a policy forbade: it was about another set, or it is loaded now. */
@@ -234,36 +110,50 @@ static int record_start(struct ctl *c, struct done *d)
 /* Asks, waits, and looks at the units as they are then. */
 static int bring_about(struct ctl *c, enum ctl_reload how, struct done *d)
 {
-	int r = ctl_ask(c, as_it_is(d), &d->units, how, &d->asked);
+	int r = ctl_ask(c, &d->pass, &d->units, how, &d->asked);
 
 	/* The gravest is given: 1, 5, 4, 3. */
 	if (d->code == CTL_DONE)
 		d->code = d->asked.code;
-	if (r < 0 || !d->asked.asked || c->wait == ANSWER_NONE)
+	if (r < 0 || !d->asked.asked || c->wait == ANSWER_NONE || d->pass.again_error < 0)
 		return r;
 	units_done(&d->units);
-	return ctl_units(c, as_it_is(d), &d->units);
+	return ctl_units(c, &d->pass, &d->units);
 }
 
 int ctl_pass(struct ctl *c, enum ctl_reload how)
 {
+	static const struct {
+		enum ctl_option option;
+		enum pass_flags flag;
+	} flags[] = {
+		{CTL_HOLD, PASS_HOLD},
+		{CTL_PLAN, PASS_EXPECT},
+		{CTL_FORBID_RELOAD, PASS_FORBID},
+	};
 	_cleanup_(done_done) struct done d = {0};
-	int r = do_pass(c, &d.pass);
+	struct pass_how pass =
+		ctl_how(c, PASS_CHANGE | PASS_LOOK_AGAIN | (c->unit ? 0 : PASS_ANSWER));
+	int r;
+
+	for (size_t i = 0; i < ELEMENTSOF(flags); i++)
+		pass.flags |= ctl_has(c, flags[i].option) ? flags[i].flag : 0;
+	r = pass_run(&pass, &d.pass);
 
 	if (r != 0)
 		return r;
 	d.code = pass_exit_code(&d.pass);
-	r = say_outcome(&d.pass);
+	r = ctl_say(&d.pass, CTL_SAY_REMARKS | CTL_SAY_TROUBLE);
 	if (r >= 0)
 		r = look_at_units(c, how, &d);
 	if (r >= 0 && d.pass.config.not_known)
 		; /* not even which units there are, and what they load */
 	else if (r >= 0 && c->unit)
-		r = record_start(c, &d);
+		r = d.units.set ? record_start(c, &d) : 0;
 	else if (r >= 0 && how != CTL_RELOAD_LEAVE)
 		r = bring_about(c, how, &d);
 	if (r >= 0)
-		r = print_done(c, &d);
+		r = show_done(c, &d);
 	return r < 0 ? r : d.code;
 }
 

@@ -3,8 +3,6 @@
  * neither trust nor libraries, which are a matter of where a file ends up. */
 #include "prog/ctl.h"
 
-#include "base/str.h"
-#include "core/wording.h"
 #include "prog/log.h"
 #include "sys/elf.h"
 
@@ -12,12 +10,23 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+enum {
+	FILE_NAME,
+	RESULT,
+	TEXT,
+};
+
+static const struct face faces[] = {
+	[FILE_NAME] = {"file", PLACE_LINE},
+	[RESULT] = {NULL, PLACE_SAME, ": "},
+	[TEXT] = {"text", PLACE_SAME, ": "},
+};
+
 struct judge {
 	struct config config; /* the defaults: a package is made for any host */
 	struct snapshot seen; /* the server it is judged for */
 	const char *wanted;   /* --for, or NULL */
 	struct doc doc;
-	struct json_object *files;
 	size_t failed;
 };
 
@@ -50,7 +59,6 @@ static const struct machine {
 static int find_machine(const char *name, struct server_facts *s)
 {
 	_cleanup_buf_ struct buf known = BUF_INIT;
-	_cleanup_free_ char *text = NULL;
 
 	for (size_t i = 0; i < ELEMENTSOF(machines); i++) {
 		buf_printf(&known, "%s%s", i > 0 ? ", " : "", machines[i].name);
@@ -61,9 +69,7 @@ static int find_machine(const char *name, struct server_facts *s)
 		s->machine = machines[i].machine;
 		return CTL_DONE;
 	}
-	if (buf_take(&known, &text) < 0)
-		return -ENOMEM;
-	log_msg(LOG_ERR, "--machine=%s is none of %s", name, text);
+	log_msg(LOG_ERR, "--machine=%s is none of %s", name, buf_text(&known));
 	return CTL_USAGE;
 }
 
@@ -151,88 +157,65 @@ static int read_candidate(const char *argument, struct candidate *k)
 	return r < 0 ? r : 1;
 }
 
-static int fail_words(const struct judge *j, const struct candidate *k, enum gate g, char **ret)
+static void word_result(struct buf *b, const struct judge *j, const struct candidate *k,
+			enum gate g)
 {
-	_cleanup_free_ char *values = NULL, *cure = NULL;
-	int r = wording_gate_values(&j->config, &j->seen, k, g, &values);
-
-	if (r >= 0)
-		r = wording_gate_cure(&j->config, &j->seen, k, g, &cure);
-	if (r >= 0 && asprintf(ret, "%s; cure: %s", values, cure) < 0)
-		r = -ENOMEM;
-	return r;
-}
-
-static int good_words(const struct judge *j, const struct candidate *k, char **ret)
-{
+	const struct gate_case t = {.c = &j->config, .server = &j->seen.server, .k = k};
 	const char *version = gate_version(&j->config, k);
-	_cleanup_buf_ struct buf b = BUF_INIT;
 
-	buf_add(&b, "plugin ");
-	buf_escape(&b, k->name.name);
-	if (version) {
-		buf_add(&b, " for vSMTP ");
-		buf_escape(&b, version);
-	} else {
-		buf_add(&b, ", of unknown version (linked unless Unversioned=skip)");
+	if (g != GATE_LINKED) {
+		word_gate(b, &t, g);
+		buf_add(b, "; cure: ");
+		word_cure(b, &t, g);
+		return;
 	}
-	buf_printf(&b, ", layout %s", layout_to_string(k->name.layout));
-	return buf_take(&b, ret);
+	buf_printf(b,
+		   version ? "plugin %s for vSMTP %s, layout %s"
+			   : "plugin %s, of unknown version (linked unless "
+			     "Unversioned=skip)%s, layout %s",
+		   k->name.name, version, layout_to_string(k->name.layout));
 }
 
-static int say(struct ctl *c, struct judge *j, const char *argument, const struct candidate *k,
-	       enum gate g, const char *words)
+/* `k` is NULL if the name is not that of a candidate. */
+static void doc_file(struct judge *j, const char *argument, const struct candidate *k, enum gate g)
 {
-	_cleanup_free_ char *shown = str_escape(argument);
-	struct json_object *o;
+	struct doc *d = &j->doc;
+	bool good = g == GATE_LINKED;
 
-	if (!shown)
-		return -ENOMEM;
-	j->failed += g != GATE_LINKED;
-	if (!ctl_has(c, CTL_JSON)) {
-		printf("%s: %s%s%s%s: %s\n", shown,
-		       output_colour(&c->output, g == GATE_LINKED ? COLOUR_GOOD : COLOUR_BAD),
-		       g == GATE_LINKED ? "ok" : "FAILED ",
-		       g == GATE_LINKED ? "" : gate_to_string(g), output_plain(&c->output), words);
-		return 0;
-	}
-	o = doc_item(&j->doc, j->files);
-	doc_words(&j->doc, o, "file", shown);
-	doc_truth(&j->doc, o, "ok", g == GATE_LINKED);
-	doc_words(&j->doc, o, "gate", g == GATE_LINKED ? NULL : gate_to_string(g));
-	doc_name(&j->doc, o, "name", k->name.name);
-	doc_name(&j->doc, o, "version", k->name.name ? gate_version(&j->config, k) : NULL);
-	doc_words(&j->doc, o, "text", words);
-	return 0;
+	j->failed += !good;
+	doc_object(d, "");
+	doc_put(d, &faces[FILE_NAME], argument);
+	doc_truth(d, "ok", good);
+	doc_name(d, "gate", good ? NULL : gate_to_string(g));
+	buf_printf(doc_add(d, &faces[RESULT]), good ? "ok" : "FAILED %s", gate_to_string(g));
+	doc_colour(d, good ? COLOUR_GOOD : COLOUR_BAD);
+	doc_name(d, "name", k ? k->name.name : NULL);
+	doc_name(d, "version", k && k->name.name ? gate_version(&j->config, k) : NULL);
+	if (k)
+		word_result(doc_add(d, &faces[TEXT]), j, k, g);
+	else
+		buf_add(doc_add(d, &faces[TEXT]), "not the name of a plugin's file; cure: call it "
+						  "libvsmtp-plugin-NAME-VERSION.so");
+	doc_end(d);
 }
 
-static int judge_file(struct ctl *c, struct judge *j, const char *argument)
+static int judge_file(struct judge *j, const char *argument)
 {
-	struct candidate k = {0};
-	_cleanup_free_ char *words = NULL;
-	enum gate g = GATE_NAME_NOT_UNDERSTOOD;
+	_cleanup_(candidate_done) struct candidate k = {0};
+	const char *version;
 	int r = read_candidate(argument, &k);
 
-	if (r == 0) {
-		r = say(c, j, argument, &k, g,
-			"not the name of a plugin's file; cure: call it "
-			"libvsmtp-plugin-NAME-VERSION.so");
-		candidate_done(&k);
+	if (r < 0)
 		return r;
+	if (r == 0) {
+		doc_file(j, argument, NULL, GATE_NAME_NOT_UNDERSTOOD);
+		return 0;
 	}
-	if (r > 0) {
-		const char *version = j->wanted ? j->wanted : gate_version(&j->config, &k);
-
-		/* Without any version to compare with, whatever it is fits. */
-		r = str_replace(&j->seen.server.version, version ? version : "0.0.0");
-		if (r >= 0)
-			g = gate_judge(&j->config, &j->seen.server, &k);
-	}
+	/* Without any version to compare with, whatever it is fits. */
+	version = j->wanted ? j->wanted : gate_version(&j->config, &k);
+	r = str_replace(&j->seen.server.version, version ? version : "0.0.0");
 	if (r >= 0)
-		r = g == GATE_LINKED ? good_words(j, &k, &words) : fail_words(j, &k, g, &words);
-	if (r >= 0)
-		r = say(c, j, argument, &k, g, words);
-	candidate_done(&k);
+		doc_file(j, argument, &k, gate_judge(&j->config, &j->seen.server, &k));
 	return r;
 }
 
@@ -243,14 +226,13 @@ int verb_verify(struct ctl *c)
 
 	if (r == CTL_USAGE)
 		return r;
-	if (r >= 0 && ctl_has(c, CTL_JSON)) {
-		doc_init(&j.doc, "verify");
-		j.files = doc_array(&j.doc, j.doc.top, "files");
-	}
+	ctl_doc_init(&j.doc, c);
+	doc_array(&j.doc, "files");
 	for (size_t i = 0; r >= 0 && i < c->n_arguments; i++)
-		r = judge_file(c, &j, c->arguments[i]);
-	if (r >= 0 && ctl_has(c, CTL_JSON))
-		r = doc_print(&j.doc);
+		r = judge_file(&j, c->arguments[i]);
+	doc_end(&j.doc);
+	if (r >= 0)
+		r = doc_show(&j.doc, &c->output);
 	if (r < 0)
 		return r;
 	return j.failed > 0 ? CTL_FAILED : CTL_DONE;

@@ -5,14 +5,11 @@
 #include "sys/clock.h"
 #include "sys/state.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <sys/inotify.h>
 
-#define ANSWER STATE_RUN_DIR "/answer"
+#define FILE_ANSWER "answer"
 #define FORMAT "format 1\n"
-#define FILE_MAX_BYTES ((size_t)4 * 1024 * 1024)
 
 static const char *const words[ANSWER_WORD_MAX] = {
 	[ANSWER_NONE] = "none",
@@ -69,8 +66,7 @@ int answer_add(struct answer *a, const struct answered *item)
 	if (!more)
 		return -ENOMEM;
 	a->items = more;
-	a->items[a->n++] = copy;
-	copy = (struct answered){0};
+	a->items[a->n++] = TAKE(copy);
 	return 0;
 }
 
@@ -101,32 +97,25 @@ int answer_write(const struct root *r, const struct answer *a)
 		buf_add(&b, "\n");
 	}
 	k = buf_take(&b, &text);
-	return k < 0 ? k : fs_write(r, ANSWER, text, 0644, FS_WRITE_VOLATILE);
+	return k < 0 ? k : state_write_text(r, FILE_ANSWER, text);
 }
 
 /* 0 (also for a line that is none) or -ENOMEM. */
 static int parse_line(char *line, struct answer *to)
 {
 	_cleanup_free_ char *text = NULL;
-	struct answered a = {.word = ANSWER_WORD_MAX};
+	struct answered a = {0};
 	char *field[5];
 
-	for (size_t i = 0; i < ELEMENTSOF(field); i++) {
-		field[i] = strsep(&line, "\t");
-		if (!field[i])
-			return 0;
-	}
-	for (size_t i = 0; i < ANSWER_WORD_MAX; i++)
-		if (str_eq(field[1], words[i]))
-			a.word = (enum answer_word)i;
+	if (!str_fields(line, field, ELEMENTSOF(field)))
+		return 0;
+	a.word = (enum answer_word)str_index(words, ANSWER_WORD_MAX, field[1]);
 	for (size_t i = 0; i < DECIDE_WHY_MAX; i++)
 		if (str_eq(field[2], decide_why_to_string((enum decide_why)i)))
 			a.why = (enum decide_why)i;
-	if (a.word == ANSWER_WORD_MAX)
+	if (a.word == ANSWER_WORD_MAX || str_unescape(field[4], strlen(field[4]), &text) < 0)
 		return 0;
 	a.until_usec = strtoull(field[3], NULL, 10);
-	if (str_unescape(field[4], strlen(field[4]), &text) < 0)
-		return 0;
 	a.name = field[0];
 	a.text = text;
 	return answer_add(to, &a);
@@ -136,23 +125,19 @@ int answer_read(const struct root *r, struct answer *ret)
 {
 	_cleanup_(answer_done) struct answer a = {0};
 	_cleanup_free_ char *text = NULL;
-	char *save = NULL;
-	const char *pid;
-	int k = fs_read(r, ANSWER, FILE_MAX_BYTES, &text, NULL);
+	char *rest, *line;
+	int k = state_read_text(r, FILE_ANSWER, &text);
 
-	if (k < 0 && k != -ENOENT && k != -ENOTDIR)
+	if (k < 0)
 		return k;
-	pid = text ? str_after(text, FORMAT "pid ") : NULL;
-	if (pid)
-		a.pid = (int)strtol(pid, NULL, 10);
-	k = 0;
-	for (char *line = pid ? strtok_r(text, "\n", &save) : NULL; line && k >= 0;
-	     line = strtok_r(NULL, "\n", &save))
+	rest = text && str_after(text, FORMAT "pid ") ? text : NULL;
+	if (rest)
+		a.pid = (int)strtol(text + strlen(FORMAT "pid "), NULL, 10);
+	while (rest && k >= 0 && (line = strsep(&rest, "\n")))
 		k = parse_line(line, &a);
 	if (k < 0)
 		return k;
-	*ret = a;
-	a = (struct answer){0};
+	*ret = TAKE(a);
 	return 0;
 }
 
@@ -184,26 +169,10 @@ static int join(const struct root *r, char *const *names, struct answered *ret)
 	return 0;
 }
 
-static int watch(const struct root *r)
-{
-	_cleanup_close_ int dir = root_open_path(r, STATE_RUN_DIR, O_RDONLY | O_DIRECTORY);
-	_cleanup_close_ int fd = dir < 0 ? -EBADF : inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	char path[64];
-
-	if (dir < 0)
-		return dir;
-	if (fd < 0)
-		return -errno;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
-	if (inotify_add_watch(fd, path, IN_MOVED_TO) < 0)
-		return -errno;
-	return TAKE_FD(fd);
-}
-
 int answer_wait(const struct root *r, char *const *names, enum answer_word least,
 		uint64_t deadline_usec, struct answered *ret)
 {
-	_cleanup_close_ int fd = watch(r);
+	_cleanup_close_ int fd = state_watch(r, STATE_RUN_DIR);
 	char events[4096];
 	int k;
 

@@ -5,8 +5,8 @@
  * names the requests that it is about, and still those that were answered last, so that who reads
  * it late does not miss the word.
  *
- * Knows: that file. Must not know: what the words mean to whom. Owns: an answer all that is in it.
- */
+ * Knows: that file. Must not know: what the words mean to whom.
+ * Owns: an answer owns all that is in it. */
 
 #include "core/decide.h"
 #include "sys/fs.h"

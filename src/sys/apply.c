@@ -8,16 +8,18 @@
 #include <limits.h>
 #include <sys/random.h>
 
-#define TEMPORARY_TRIES 16
+#define PUT_BACK_TRIES 16
 
 struct applier {
 	const struct root *root;
 	const struct config *c;
 	int fd; /* the links directory */
 	struct outcome out;
+	int unrecorded; /* names could not be written down: errno */
 	bool changed;
 };
 
+/* Nobody else has it, as far as chance goes; if somebody has, the change is made by the next pass. */
 static int temporary_name(char *name, size_t size)
 {
 	static const char letters[] =
@@ -47,11 +49,6 @@ static bool is_as_seen(int fd, const char *name, const struct link *seen)
 	       memcmp(text, seen->text, (size_t)n) == 0;
 }
 
-static int make_link(const struct applier *a, const struct plan_link *p)
-{
-	return symlinkat(p->text, a->fd, p->name) < 0 ? -errno : 0;
-}
-
 static ino_t inode_of(int fd, const char *name)
 {
 	struct stat st;
@@ -64,7 +61,7 @@ static ino_t inode_of(int fd, const char *name)
  * what it supersedes goes, as it would have without us. */
 static int put_back(int fd, const char *name, const char *place, ino_t placed)
 {
-	for (unsigned i = 0; i < TEMPORARY_TRIES; i++) {
+	for (unsigned i = 0; i < PUT_BACK_TRIES; i++) {
 		ino_t next = inode_of(fd, name);
 
 		if (renameat2(fd, name, fd, place, RENAME_EXCHANGE) < 0) {
@@ -95,13 +92,10 @@ static int replace_link(const struct applier *a, const struct plan_link *p)
 {
 	char name[64];
 	ino_t made;
-	int r = -EEXIST;
+	int r = temporary_name(name, sizeof(name));
 
-	for (unsigned i = 0; r == -EEXIST && i < TEMPORARY_TRIES; i++) {
-		r = temporary_name(name, sizeof(name));
-		if (r >= 0 && symlinkat(p->text, a->fd, name) < 0)
-			r = -errno;
-	}
+	if (r >= 0 && symlinkat(p->text, a->fd, name) < 0)
+		r = -errno;
 	if (r < 0)
 		return r;
 	made = inode_of(a->fd, name);
@@ -120,15 +114,12 @@ static int replace_link(const struct applier *a, const struct plan_link *p)
 static int remove_link(const struct applier *a, const struct plan_link *p)
 {
 	char name[64];
-	int r = -EEXIST;
+	int r = temporary_name(name, sizeof(name));
 
 	if (!is_as_seen(a->fd, p->name, p->seen))
 		return -ESTALE;
-	for (unsigned i = 0; r == -EEXIST && i < TEMPORARY_TRIES; i++) {
-		r = temporary_name(name, sizeof(name));
-		if (r >= 0 && renameat2(a->fd, p->name, a->fd, name, RENAME_NOREPLACE) < 0)
-			r = errno == ENOENT ? -ESTALE : -errno;
-	}
+	if (r >= 0 && renameat2(a->fd, p->name, a->fd, name, RENAME_NOREPLACE) < 0)
+		r = errno == ENOENT ? -ESTALE : -errno;
 	if (r == -EINVAL) /* no flags here: it was looked at right before */
 		return unlinkat(a->fd, p->name, 0) < 0 ? -errno : 0;
 	if (r < 0)
@@ -139,10 +130,8 @@ static int remove_link(const struct applier *a, const struct plan_link *p)
 	return unlinkat(a->fd, name, 0) < 0 ? -errno : 0;
 }
 
-static int add_change(struct applier *a, const struct plan_link *p, int result)
+static void add_change(struct applier *a, const struct plan_link *p, int result)
 {
-	if (GROW(a->out.changes, a->out.n_changes) < 0)
-		return -ENOMEM;
 	a->out.changes[a->out.n_changes++] = (struct change){
 		.action = p->action,
 		.result = result >= 0                              ? CHANGE_DONE
@@ -157,26 +146,27 @@ static int add_change(struct applier *a, const struct plan_link *p, int result)
 		.was = p->seen ? p->seen->text : NULL,
 		.why = p->reason ? gate_to_string(p->reason->gate) : NULL,
 	};
-	return 0;
 }
 
-static int apply_link(struct applier *a, const struct plan_link *p)
+static void apply_link(struct applier *a, const struct plan_link *p)
 {
 	int r = 0;
 
 	/* Not the planner's word alone: what is not below a store is nobody's to touch. */
 	if (p->seen && p->action != LINK_CREATE && !plan_link_is_ours(a->c, p->seen))
-		return 0;
-	if (p->action == LINK_CREATE)
-		r = make_link(a, p);
+		return;
+	if (a->unrecorded && (p->named || p->renamed))
+		r = -a->unrecorded;
+	else if (p->action == LINK_CREATE)
+		r = symlinkat(p->text, a->fd, p->name) < 0 ? -errno : 0;
 	else if (p->action == LINK_REPLACE)
 		r = replace_link(a, p);
 	else if (p->action == LINK_REMOVE)
 		r = remove_link(a, p);
 	else
-		return 0;
+		return;
 	a->changed = true;
-	return add_change(a, p, r);
+	add_change(a, p, r);
 }
 
 /* Removes what a killed pass left, if it still is that. */
@@ -306,73 +296,44 @@ static int enter_directory(struct applier *a, const struct links_facts *seen,
 	return 1;
 }
 
-/* A name must be on record before its link goes, but a new link does not wait for the disk. */
-static void write_names(struct applier *a, const struct plan *p)
+/* The names as they have to be on record before any link is changed (rule 14). A name that could
+ * not be written down is not given; but a link to what does not fit goes even if its name is lost. */
+static int write_names_first(struct applier *a, const struct snapshot *s, const struct plan *p)
 {
-	int r = p->names_changed ? state_write_names(a->root, &p->names, FS_WRITE_DURABLE) : 0;
+	struct remembered_names first = {0};
+	int r = plan_names_first(p, s, &first);
 
+	if (r >= 0)
+		r = state_write_names(a->root, &first);
+	remembered_names_done(&first);
 	a->out.names_error = r < 0 ? -r : 0;
-	a->out.names_written = p->names_changed && r >= 0;
-}
-
-static bool takes_away(const struct plan *p)
-{
-	for (size_t i = 0; i < p->n_links; i++)
-		if (p->links[i].action == LINK_REMOVE)
-			return true;
-	return false;
+	a->out.names_written |= r >= 0;
+	a->unrecorded = a->out.names_error;
+	return r == -ENOMEM ? r : 0;
 }
 
 int apply(const struct root *r, const struct config *c, const struct snapshot *s,
 	  const struct plan *p, struct outcome *ret)
 {
-	struct applier a = {.root = r, .c = c, .fd = -EBADF};
-	bool names_first = takes_away(p);
+	struct applier a = {.root = r, .c = c, .fd = -EBADF, .unrecorded = s->names.error};
 	int k = 0;
 
-	if (p->directory == PLAN_DIRECTORY_LEFT || plan_is_idle(p, s)) {
-		*ret = a.out;
-		return 0;
+	if (p->directory != PLAN_DIRECTORY_LEFT && !plan_is_idle(p, s)) {
+		a.out.changes = calloc(p->n_links + 1, sizeof(*a.out.changes));
+		k = !a.out.changes ? -ENOMEM : p->names_first ? write_names_first(&a, s, p) : 0;
+		if (k >= 0 && enter_directory(&a, &s->links, p->directory)) {
+			for (size_t i = 0; i < p->n_links; i++)
+				apply_link(&a, &p->links[i]);
+			k = sweep(&a, s->links.leftovers);
+			if (a.changed && fsync(a.fd) < 0)
+				a.out.sync_error = errno;
+		}
+		if (k >= 0 && p->names_changed && !a.out.names_error) {
+			a.out.names_error = -state_write_names(a.root, &p->names);
+			a.out.names_written |= a.out.names_error == 0;
+		}
+		fd_close(a.fd);
 	}
-	if (names_first)
-		write_names(&a, p);
-	if (enter_directory(&a, &s->links, p->directory)) {
-		for (size_t i = 0; k >= 0 && i < p->n_links; i++)
-			k = apply_link(&a, &p->links[i]);
-		k = k < 0 ? k : sweep(&a, s->links.leftovers);
-		if (a.changed && fsync(a.fd) < 0)
-			a.out.sync_error = errno;
-	}
-	if (!names_first)
-		write_names(&a, p);
-	fd_close(a.fd);
-	if (k < 0)
-		outcome_done(&a.out);
-	else
-		*ret = a.out;
-	return k;
-}
-
-int apply_clean(const struct root *r, const struct config *c, const struct snapshot *s,
-		struct outcome *ret)
-{
-	struct plan_link *links = calloc(s->links.n + 1, sizeof(*links));
-	struct plan p = {.links = links, .names_changed = s->names.n > 0};
-	int k;
-
-	if (!links)
-		return -ENOMEM;
-	for (size_t i = 0; i < s->links.n; i++) {
-		if (plan_link_is_ours(c, &s->links.items[i]))
-			links[p.n_links++] = (struct plan_link){
-				.action = LINK_REMOVE,
-				.name = s->links.items[i].name,
-				.seen = &s->links.items[i],
-			};
-	}
-	if (s->links.state != LINKS_FINE)
-		p.directory = PLAN_DIRECTORY_REFUSED;
-	k = apply(r, c, s, &p, ret);
-	free(links);
+	*ret = a.out;
 	return k;
 }

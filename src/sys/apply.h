@@ -13,9 +13,6 @@
 #include "core/plan.h"
 #include "sys/fs.h"
 
-/* The caller holds the lock. 0 (look at *ret) or -ENOMEM. */
+/* The caller holds the lock. 0 or -ENOMEM; *ret says what was done in either case. */
 int apply(const struct root *r, const struct config *c, const struct snapshot *s,
 	  const struct plan *p, struct outcome *ret) _must_check_ _nonnull_all_;
-/* Removes every link of ours (verb `clean`). 0 (look at *ret) or -ENOMEM. */
-int apply_clean(const struct root *r, const struct config *c, const struct snapshot *s,
-		struct outcome *ret) _must_check_ _nonnull_all_;

@@ -3,15 +3,15 @@
 
 #include "base/str.h"
 #include "sys/clock.h"
+#include "sys/pkglock.h"
 #include "sys/state.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sys/inotify.h>
+#include <limits.h>
 #include <sys/random.h>
 
 #define DIRECTORY STATE_RUN_DIR "/asked"
-#define LOCK "executor.lock"
 #define FORMAT "format 1\n"
 #define REQUEST_MAX_BYTES 4096
 
@@ -62,16 +62,18 @@ static void read_command(char *ret, size_t size)
 	ret[strcspn(ret, "\n")] = '\0';
 }
 
-static int make_text(const struct request *q, char **ret)
+static int make_text(const struct root *r, const struct request *q, char **ret)
 {
+	struct lock_facts l = {0};
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	char command[32];
 
+	(void)!pkglock_ask(r, &l); /* who may not ask is no package's script */
 	read_command(command, sizeof(command));
 	buf_printf(&b, FORMAT "kind %s\nunit ", kinds[q->kind]);
 	buf_escape(&b, q->unit);
-	buf_printf(&b, "\nreplaces %s\nset %s\nusec %" PRIu64 "\npid %d\ncommand ", q->replaces,
-		   q->set, clock_usec(CLOCK_BOOTTIME), (int)getpid());
+	buf_printf(&b, "\nreplaces %s\nset %s\nusec %" PRIu64 "\nholder %d\npid %d\ncommand ",
+		   q->replaces, q->set, clock_usec(CLOCK_BOOTTIME), lock_holder(&l), (int)getpid());
 	buf_escape(&b, command);
 	buf_add(&b, "\n");
 	return buf_take(&b, ret);
@@ -81,7 +83,8 @@ int asked_ask(const struct root *r, const struct request *request, char **ret_na
 {
 	_cleanup_close_ int dir = open_directory(r);
 	_cleanup_strv_ char **names = NULL;
-	_cleanup_free_ char *path = NULL, *text = NULL;
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX];
 	uint64_t number = 0;
 	int k = dir < 0 ? dir : list(r, &names);
 
@@ -91,15 +94,12 @@ int asked_ask(const struct root *r, const struct request *request, char **ret_na
 		*ret_name = NULL;
 	if (strv_len(names) >= ASKED_MAX)
 		return 0;
-	k = make_text(request, &text);
+	k = make_text(r, request, &text);
 	if (k < 0)
 		return k;
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		return -EAGAIN;
-	if (asprintf(&path, DIRECTORY "/%016" PRIx64, number) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
+	(void)snprintf(path, sizeof(path), DIRECTORY "/%016" PRIx64, number);
 	k = fs_write(r, path, text, 0644, FS_WRITE_VOLATILE);
 	if (k >= 0 && ret_name)
 		k = str_replace(ret_name, strrchr(path, '/') + 1);
@@ -108,32 +108,21 @@ int asked_ask(const struct root *r, const struct request *request, char **ret_na
 
 /* ---- listing ---- */
 
-/* The value of the line "KEY VALUE" as it is, or NULL. */
-static const char *find_line(const char *text, const char *key, size_t *ret_len)
-{
-	for (; text && *text; text += strcspn(text, "\n"), text += *text == '\n') {
-		const char *value = str_after(text, key);
-
-		if (value && *value == ' ') {
-			*ret_len = strcspn(value + 1, "\n");
-			return value + 1;
-		}
-	}
-	return NULL;
-}
-
-/* 0, -EINVAL (no such line, or damaged), -ENOMEM. */
+/* The value of the line "KEY VALUE". 0, -EINVAL (no such line, or damaged), -ENOMEM. */
 static int read_line(const char *text, const char *key, char **ret)
 {
-	size_t len;
-	const char *value = find_line(text, key, &len);
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n') {
+		const char *value = str_after(text, key);
 
-	return value ? str_unescape(value, len, ret) : -EINVAL;
+		if (value && *value == ' ')
+			return str_unescape(value + 1, strcspn(value + 1, "\n"), ret);
+	}
+	return -EINVAL;
 }
 
 static int read_numbers(const char *text, struct request *q)
 {
-	_cleanup_free_ char *kind = NULL, *usec = NULL, *pid = NULL;
+	_cleanup_free_ char *kind = NULL, *usec = NULL, *pid = NULL, *holder = NULL;
 	int k = read_line(text, "kind", &kind);
 
 	if (k >= 0)
@@ -144,20 +133,23 @@ static int read_numbers(const char *text, struct request *q)
 		return k;
 	q->usec = strtoull(usec, NULL, 10);
 	q->pid = (int)strtol(pid, NULL, 10);
-	for (q->kind = REQUEST_LOOK; q->kind < REQUEST_KIND_MAX; q->kind++)
-		if (str_eq(kinds[q->kind], kind))
-			return 0;
-	return -EINVAL;
+	if (read_line(text, "holder", &holder) == -ENOMEM)
+		return -ENOMEM;
+	q->holder = holder ? (int)strtol(holder, NULL, 10) : 0;
+	q->kind = (enum request_kind)str_index(kinds, REQUEST_KIND_MAX, kind);
+	return q->kind == REQUEST_KIND_MAX ? -EINVAL : 0;
 }
 
 static int read_request(const struct root *r, const char *name, struct request *ret)
 {
 	_cleanup_(request_done) struct request q = {.name = strdup(name)};
-	_cleanup_free_ char *path = NULL, *text = NULL;
+	_cleanup_free_ char *text = NULL;
+	char path[PATH_MAX];
 	int k;
 
-	if (!q.name || asprintf(&path, DIRECTORY "/%s", name) < 0)
+	if (!q.name)
 		return -ENOMEM;
+	(void)snprintf(path, sizeof(path), DIRECTORY "/%s", name);
 	k = fs_read(r, path, REQUEST_MAX_BYTES, &text, NULL);
 	if (k < 0)
 		return k;
@@ -174,8 +166,7 @@ static int read_request(const struct root *r, const char *name, struct request *
 		k = read_line(text, "command", &q.command);
 	if (k < 0)
 		return k;
-	*ret = q;
-	q = (struct request){0};
+	*ret = TAKE(q);
 	return 0;
 }
 
@@ -197,77 +188,28 @@ int asked_read(const struct root *r, struct requests *ret)
 		all.n += k >= 0;
 		all.not_known += k < 0 && k != -ENOENT;
 	}
-	*ret = all;
-	all = (struct requests){0};
+	*ret = TAKE(all);
 	return 0;
 }
 
 int asked_remove(const struct root *r, const char *name)
 {
-	_cleanup_free_ char *path = NULL;
+	char path[PATH_MAX];
 	int k;
 
-	if (asprintf(&path, DIRECTORY "/%s", name) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
+	(void)snprintf(path, sizeof(path), DIRECTORY "/%s", name);
 	k = fs_unlink(r, path);
 	return k == -ENOENT ? 0 : k;
 }
 
 int asked_watch(const struct root *r)
 {
-	_cleanup_close_ int dir = open_directory(r), fd = -EBADF;
-	char path[64];
+	_cleanup_close_ int dir = open_directory(r);
+	int fd = dir < 0 ? dir : state_watch(r, DIRECTORY);
 
-	if (dir < 0)
-		return dir;
-	fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
-	if (inotify_add_watch(fd, path, IN_MOVED_TO | IN_CREATE | IN_ONLYDIR) < 0)
-		return -errno;
-	return TAKE_FD(fd);
-}
-
-/* ---- who is the executor ---- */
-
-static int open_lock(const struct root *r, int flags)
-{
-	_cleanup_close_ int dir = root_open_path(r, STATE_RUN_DIR, O_PATH | O_DIRECTORY);
-	int fd;
-
-	if (dir < 0)
-		return dir;
-	fd = openat(dir, LOCK, flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
-	return fd < 0 ? -errno : fd;
-}
-
-/* A POSIX lock, as the daemon's (sys/state): who finds it taken can ask by whom. */
-int asked_lock_executor(const struct root *r)
-{
-	_cleanup_close_ int fd = open_lock(r, O_RDWR | O_CREAT);
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-	if (fd < 0)
-		return fd;
-	while (fcntl(fd, F_SETLKW, &lock) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return TAKE_FD(fd);
-}
-
-int asked_executor_pid(const struct root *r)
-{
-	_cleanup_close_ int fd = open_lock(r, O_RDONLY);
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-	if (fd == -EACCES)
-		return fd;
-	if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
-		return 0;
-	return lock.l_pid;
+	if (fd >= 0)
+		pkglock_wake(r, fd);
+	return fd;
 }
 
 bool asked_nobody_answers(const struct root *r, const struct requests *requests)
@@ -276,6 +218,6 @@ bool asked_nobody_answers(const struct root *r, const struct requests *requests)
 
 	for (size_t i = 0; i < requests->n; i++)
 		if (requests->items[i].usec + ASKED_PATIENCE_USEC < now)
-			return asked_executor_pid(r) == 0;
+			return state_role_pid(r, STATE_ROLE_EXECUTOR) == 0;
 	return false;
 }

@@ -49,40 +49,17 @@ static void child_done(struct child *c)
 	c->out_fd = fd_close(c->out_fd);
 }
 
-/* stdout is set before /dev/null is opened: the pipe may sit on one of the three numbers. */
-static int fill_actions(posix_spawn_file_actions_t *actions, int out_fd)
+/* stdout is set before /dev/null is opened: the pipe may sit on one of the three numbers. False if
+ * there is no memory for it; nothing else of this can fail. */
+static bool fill_actions(posix_spawn_file_actions_t *a, int out_fd)
 {
-	int r = posix_spawn_file_actions_adddup2(actions, out_fd, STDOUT_FILENO);
+	static const char nowhere[] = "/dev/null";
 
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY,
-						     0);
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(actions, STDERR_FILENO, "/dev/null", O_WRONLY,
-						     0);
-	if (r == 0)
-		r = posix_spawn_file_actions_addchdir_np(actions, "/");
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
-	return -r;
-}
-
-/* Nothing of how we handle signals is the child's business. */
-static int fill_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t none, all;
-	int r;
-
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	r = posix_spawnattr_setsigmask(attributes, &none);
-	if (r == 0)
-		r = posix_spawnattr_setsigdefault(attributes, &all);
-	if (r == 0)
-		r = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK |
-								 POSIX_SPAWN_SETSIGDEF |
-								 POSIX_SPAWN_SETSID);
-	return -r;
+	return posix_spawn_file_actions_adddup2(a, out_fd, STDOUT_FILENO) == 0 &&
+	       posix_spawn_file_actions_addopen(a, STDIN_FILENO, nowhere, O_RDONLY, 0) == 0 &&
+	       posix_spawn_file_actions_addopen(a, STDERR_FILENO, nowhere, O_WRONLY, 0) == 0 &&
+	       posix_spawn_file_actions_addchdir_np(a, "/") == 0 &&
+	       posix_spawn_file_actions_addclosefrom_np(a, STDERR_FILENO + 1) == 0;
 }
 
 /* 0, -errno, or what posix_spawn(3) said in *ret_not_run. */
@@ -91,16 +68,20 @@ static int child_spawn(struct child *c, const char *const *argv, const char *con
 {
 	_cleanup_(posix_spawn_file_actions_destroy) posix_spawn_file_actions_t actions;
 	_cleanup_(posix_spawnattr_destroy) posix_spawnattr_t attributes;
-	int r;
+	sigset_t none, all;
 
-	(void)posix_spawn_file_actions_init(&actions); /* neither can fail with glibc */
+	/* None of these can fail with glibc. Nothing of how we handle signals is its business. */
+	(void)sigemptyset(&none);
+	(void)sigfillset(&all);
+	(void)posix_spawn_file_actions_init(&actions);
 	(void)posix_spawnattr_init(&attributes);
-	r = fill_actions(&actions, out_fd);
-	if (r == 0)
-		r = fill_attributes(&attributes);
-	if (r < 0)
-		return r;
-	/* It changes neither: the prototype is older than const. */
+	(void)posix_spawnattr_setsigmask(&attributes, &none);
+	(void)posix_spawnattr_setsigdefault(&attributes, &all);
+	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+							    POSIX_SPAWN_SETSID);
+	if (!fill_actions(&actions, out_fd))
+		return -ENOMEM;
+	/* It changes neither list: the prototype is older than const. */
 	*ret_not_run = posix_spawn(&c->pid, argv[0], &actions, &attributes,
 				   (char *const *)(uintptr_t)argv, (char *const *)(uintptr_t)envp);
 	if (*ret_not_run != 0)
@@ -212,8 +193,7 @@ int child_ask(const char *const *argv, const char *const *envp, size_t max, uint
 		a.end = CHILD_NOT_RUN;
 		a.number = not_run;
 	} else {
-		/* One byte of room over the bound: an answer of just that length is none too long.
-		 */
+		/* A byte of room over the bound: an answer of just that length is not too long. */
 		r = child_follow(&c, &text, max + 1, timeout_usec);
 		r = child_end(&c, r, &a);
 		if (r < 0)

@@ -27,7 +27,6 @@ struct child_answer {
 
 void child_answer_done(struct child_answer *a);
 
-/* argv[0] is the path. envp may be an empty list. 0 or -errno (ENOMEM, EMFILE: we could not ask).
- */
+/* argv[0] is the path. envp may be an empty list. 0 or -errno (ENOMEM, EMFILE: not asked). */
 int child_ask(const char *const *argv, const char *const *envp, size_t max, uint64_t timeout_usec,
 	      struct child_answer *ret) _must_check_ _nonnull_all_;

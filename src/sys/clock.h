@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The time, in microseconds, in one place. Knows: clocks. Must not know: what for. Owns: nothing.
- */
+/* The time, in microseconds, in one place.
+ * Knows: clocks. Must not know: what for. Owns: nothing. */
 
 #include "base/macro.h"
 #include <stdint.h>

@@ -27,8 +27,7 @@ enum conf_enable {
 	CONF_ENABLE,  /* remove our drop-in; if others still disable it, write `Enabled=yes` */
 };
 
-/* NAME must be valid. The directories are made if they are missing. 0 or -errno; -EINVAL: no NAME.
- */
+/* The directories are made if they are missing. 0 or -errno; -EINVAL: that is no NAME. */
 int conf_write_plugin(const struct root *r, const char *name, enum conf_enable what)
 	_must_check_ _nonnull_all_;
 /* The drop-in that conf_write_plugin() writes for a NAME. 0, -EINVAL, -ENOMEM. */

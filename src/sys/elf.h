@@ -18,6 +18,5 @@
 #define ELF_NOTE_MAX 256
 
 /* Fills *ret from the file's start, whatever the descriptor's offset. 0 (whatever the bytes are:
- * see ret->form), or -errno if the file could not be read (EIO, ENOMEM...). *ret is untouched on
- * failure. */
+ * see ret->form), or -errno if the file could not be read (EIO, ENOMEM...), *ret untouched. */
 int elf_read(int fd, struct elf_facts *ret) _must_check_ _nonnull_all_;

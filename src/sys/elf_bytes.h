@@ -21,7 +21,7 @@ struct elf_facts;
 
 #define ELF_TEXT_MAX 4096U
 #define ELF_WINDOW_SIZE 4096U
-#define ELF_WINDOWS 8U
+#define ELF_WINDOWS 4U
 
 struct elf_window {
 	uint64_t start;
@@ -80,7 +80,6 @@ enum elf_table {
 /* Does the loader find a function of this name that is defined here? (elf_symbol.c) */
 bool elf_symbol_find(struct elf_bytes *b, const struct elf_place *tables, const char *name)
 	_nonnull_all_;
-/* The notes of a range, into *f. What is broken in them ends the range and is no failure.
- * (elf_note.c) */
+/* The notes of a place, into *f. What is broken in them ends it, and is no failure. (elf_note.c) */
 void elf_note_read(struct elf_bytes *b, struct elf_place p, uint64_t align, struct elf_facts *f)
 	_nonnull_all_;

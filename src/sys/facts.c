@@ -177,13 +177,12 @@ static bool trust_equal(const struct trust_facts *a, const struct trust_facts *b
 /* A symlink: where does it lead, and is all the way there to be trusted? */
 static int follow(const struct facts_place *p, struct walk *w, struct file_facts *f)
 {
-	unsigned before = p->watch ? watch_turn(p->watch, WATCH_TARGETS) : 0;
-	int r = fs_walk(p->root, p->path, p->flags, p->watch ? watch_visit : NULL, p->watch, w);
+	unsigned before = watch_turn(p->watch, WATCH_TARGETS);
+	int r = watch_walk(p->watch, p->root, p->path, p->flags, w);
 
-	if (r >= 0 && p->watch && w->error == 0 && S_ISDIR(w->st.st_mode))
+	if (r >= 0 && w->error == 0 && S_ISDIR(w->st.st_mode))
 		r = watch_visit(p->watch, w->fd, w->resolved, "", false);
-	if (p->watch)
-		(void)watch_turn(p->watch, before);
+	(void)watch_turn(p->watch, before);
 	if (r < 0)
 		return r;
 	f->followed = true;
@@ -241,14 +240,14 @@ int facts_look(const struct facts_place *p, enum facts_how how, struct file_fact
 	if (S_ISLNK(st.st_mode)) {
 		r = follow(p, &w, &now);
 		if (r >= 0 && w.error == 0) {
-			now.resolved = TAKE_PTR(w.resolved);
+			now.resolved = now.led_to = TAKE_PTR(w.resolved);
 			r = bring_up(p, how, &w.st, &now, f);
 		}
 	} else {
 		r = judge(p, &st, &now.trust);
-		now.resolved = strdup(p->path);
+		now.resolved = p->path;
 		if (r >= 0)
-			r = now.resolved ? bring_up(p, how, &st, &now, f) : -ENOMEM;
+			r = bring_up(p, how, &st, &now, f);
 	}
 	if (r != 0)
 		return r;

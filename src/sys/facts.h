@@ -20,7 +20,7 @@ struct facts_place {
 	int dir_fd;          /* its directory, taken with O_PATH or for reading */
 	const struct trust_facts *dir_trust;
 	enum walk_flags flags;
-	const char *path; /* the entry's, as the server sees it */
+	const char *path; /* the entry's, as the server sees it: the facts borrow it */
 	const char *file; /* its name */
 };
 

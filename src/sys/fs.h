@@ -28,16 +28,14 @@ static inline bool root_is_host(const struct root *r)
 	return !r->prefix;
 }
 
-/* Opens an absolute path below the root, O_CLOEXEC added (openat2(2), RESOLVE_IN_ROOT). An fd or
- * -errno. */
+/* Opens an absolute path below the root (RESOLVE_IN_ROOT), O_CLOEXEC added. An fd or -errno. */
 int root_open_path(const struct root *r, const char *path, int flags) _must_check_ _nonnull_all_;
 /* As the host sees it: prefix and path in one text. NULL if out of memory. */
 char *root_host_path(const struct root *r, const char *path) _nonnull_all_;
 
 /* Called for each directory that a walk passes, before it looks for `next` in it (NULL: the walk
- * ends here). `next_moves`: next is missing or a symlink, so the answer can change by what happens
- * in this directory; else only by the directory itself going away. Used to arm watches (rule 16).
- */
+ * ends here), to arm watches (rule 16). `next_moves`: next is missing or a symlink, so the answer
+ * can change by what happens in this directory; else only by the directory itself going away. */
 typedef int (*fs_visit_fn)(void *userdata, int dir_fd, const char *dir_path, const char *next,
 			   bool next_moves);
 
@@ -46,8 +44,7 @@ struct walk {
 	char *resolved; /* its path after symlinks, as the server sees it */
 	int error;      /* 0: arrived; ENOENT, ENOTDIR, ELOOP, EACCES, EPERM (WALK_OWN_WAY)... */
 	struct stat st; /* of fd */
-	struct trust_facts
-		trust; /* the first component passed that is not trusted, itself included */
+	struct trust_facts trust; /* the first component that is not trusted, itself included */
 };
 
 void walk_done(struct walk *w);
@@ -59,9 +56,8 @@ enum walk_flags {
 	WALK_OWN_WAY = 1 << 2,       /* no symlink of others, or in a directory of others: EPERM */
 };
 
-/* Goes from the root to `path` component by component, judging each (rule 12). 0 (look at
- * ret->error) or -errno if the walk itself could not be done (ENOMEM, EMFILE). visit may be NULL.
- */
+/* Goes from the root to `path` component by component, judging each (rule 12); visit may be NULL.
+ * 0 (look at ret->error) or -errno if the walk itself could not be done (ENOMEM, EMFILE). */
 int fs_walk(const struct root *r, const char *path, enum walk_flags flags, fs_visit_fn visit,
 	    void *userdata, struct walk *ret) _must_check_ _nonnull_(1, 2, 6);
 /* Judges one file's owner and mode bits. 0 or -ENOMEM; fills *t only if it is not trusted. */

@@ -142,8 +142,7 @@ static int find_loader(const struct root *r, const struct server_facts *s, struc
 	return e;
 }
 
-/* The file's search path, $ORIGIN replaced; *ret stays NULL if it has none of that. 0 or -ENOMEM.
- */
+/* The file's search path, $ORIGIN replaced; *ret stays NULL if it has none. 0 or -ENOMEM. */
 static int expand_origin(const struct loader_question *q, char **ret)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;

@@ -39,8 +39,7 @@ struct loader_memory {
 
 void loader_memory_done(struct loader_memory *m) _nonnull_all_;
 
-/* Before libraries are asked for by a look: forgets what it found if it may be found no more. 0 or
- * -errno. */
+/* Before a look asks for libraries: forgets those that may be found no more. 0 or -errno. */
 int loader_check_memory(struct loader_memory *m, const struct root *r, const struct server_facts *s)
 	_must_check_ _nonnull_all_;
 /* Which of the file's needed libraries does the server's loader not find? A file with a search path

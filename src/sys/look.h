@@ -23,6 +23,7 @@ struct entries {
 	bool all; /* the way there, too */
 	char **names;
 	size_t n;
+	struct pool texts;
 };
 
 /* A store, or a version directory in it. */
@@ -89,7 +90,6 @@ void entries_clear(struct entries *e);
 int entries_add(struct entries *e, const char *name) _must_check_;
 /* Sorts, and drops what is there twice. */
 void entries_sort(struct entries *e);
-bool entries_doubt(const struct entries *e);
 
 void dirs_done(struct observer *o);
 /* The version directory of that name is in doubt; it may be new. 0 or -ENOMEM. */
@@ -105,13 +105,14 @@ static inline uint64_t look_hash(const char *path)
 {
 	return str_hash(STR_HASH_INIT, path, strlen(path));
 }
+/* That entry's path, until the next one; NULL: no memory. */
+const char *look_path(struct look *l, const char *dir, const char *file);
 /* The candidate of that path, or NULL; they must be sorted. */
 struct candidate *look_find(const struct look *l, const char *path);
 /* One entry of a directory of candidates, which need not be there, nor be one. 0 or -errno. */
 int look_entry(struct look *l, const struct dir *d, int fd, const char *file, enum facts_how how)
 	_must_check_;
-/* Marks what is known directly in a directory, and the file that might be in its place. 0 or
- * -ENOMEM. */
+/* Marks what is known in a directory itself, and the file that may be in its place. 0, -ENOMEM. */
 int look_doubt_entries(struct look *l, const struct dir *d) _must_check_;
 /* Is it to be looked at though nothing happened to the entry itself? */
 bool look_is_open_question(const struct look *l, const struct candidate *k);

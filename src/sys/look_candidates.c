@@ -45,6 +45,15 @@ struct candidate *look_find(const struct look *l, const char *path)
 	return k;
 }
 
+const char *look_path(struct look *l, const char *dir, const char *file)
+{
+	l->path.len = 0;
+	buf_add(&l->path, dir);
+	buf_add(&l->path, "/");
+	buf_add(&l->path, file);
+	return l->path.failed ? NULL : l->path.data;
+}
+
 static int note(uint64_t **list, size_t *n, uint64_t number)
 {
 	if (GROW(*list, *n) < 0)
@@ -86,19 +95,19 @@ static int add_fresh(struct look *l, struct candidate *made)
 	return 0;
 }
 
-static int see_new(struct look *l, const struct dir *d, const struct facts_place *p)
+static int see_new(struct look *l, const struct dir *d, struct facts_place *p)
 {
 	_cleanup_(candidate_done) struct candidate k = {.store = d->store};
 	int r = name_parse(d->version, p->file, &k.name);
 
 	if (r <= 0)
 		return r;
+	p->path = k.path = strdup(p->path);
+	if (!k.path)
+		return -ENOMEM;
 	r = facts_look(p, FACTS_ANEW, &k.facts);
 	if (r <= 0) /* FACTS_GONE */
 		return r;
-	k.path = strdup(p->path);
-	if (!k.path)
-		return -ENOMEM;
 	k.file = k.path + strlen(k.path) - strlen(p->file);
 	r = note_linked(l, &k.facts);
 	return r < 0 ? r : add_fresh(l, &k);
@@ -117,17 +126,14 @@ int look_entry(struct look *l, const struct dir *d, int fd, const char *file, en
 	struct candidate *k;
 	int r;
 
-	l->path.len = 0;
-	buf_add(&l->path, d->path);
-	buf_add(&l->path, "/");
-	buf_add(&l->path, file);
-	if (l->path.failed)
+	p.path = look_path(l, d->path, file);
+	if (!p.path)
 		return -ENOMEM;
-	p.path = l->path.data;
 	k = find(l, d->store, p.path);
 	if (!k) {
 		r = see_new(l, d, &p);
 	} else {
+		p.path = k->path;
 		r = facts_look(&p, how, &k->facts);
 		k->stale = r == FACTS_GONE;
 		k->libraries_known = k->libraries_known && r == FACTS_SAME;
@@ -136,7 +142,7 @@ int look_entry(struct look *l, const struct dir *d, int fd, const char *file, en
 		if (r > 0)
 			r = note_linked(l, &k->facts);
 	}
-	return r < 0 ? r : note_changed(l, p.path);
+	return r < 0 ? r : note_changed(l, l->path.data);
 }
 
 int look_doubt_entries(struct look *l, const struct dir *d)
@@ -145,10 +151,7 @@ int look_doubt_entries(struct look *l, const struct dir *d)
 	size_t i;
 	int r = 0;
 
-	l->path.len = 0;
-	buf_add(&l->path, d->path);
-	buf_add(&l->path, "/");
-	if (l->path.failed)
+	if (!look_path(l, d->path, ""))
 		return -ENOMEM;
 	if (k) {
 		k->stale = true;

@@ -25,10 +25,12 @@ static int take_target(struct link *l, const struct file_facts *f)
 	l->target_device = f->signature.device;
 	l->target_inode = f->signature.inode;
 	l->target_ctime_nsec = f->signature.ctime_nsec;
-	return str_replace(&l->resolved, f->resolved) < 0 ||
-			       str_replace(&l->identity, f->identity) < 0
-		       ? -ENOMEM
-		       : 0;
+	if (l->resolved != l->target)
+		free(l->resolved);
+	l->resolved = str_eq(f->resolved, l->target) ? l->target : NULL;
+	if (!l->resolved && str_replace(&l->resolved, f->resolved) < 0)
+		return -ENOMEM;
+	return str_replace(&l->identity, f->identity);
 }
 
 /* Follows what leads to no candidate. */
@@ -52,13 +54,9 @@ static int follow(struct look *l, int dir_fd, struct link *k)
 		if (fd == -ENOENT)
 			return 0;
 	}
-	l->path.len = 0;
-	buf_add(&l->path, l->c->links);
-	buf_add(&l->path, "/");
-	buf_add(&l->path, k->name);
-	if (l->path.failed)
+	p.path = look_path(l, l->c->links, k->name);
+	if (!p.path)
 		return -ENOMEM;
-	p.path = l->path.data;
 	k->followed = true;
 	r = facts_look(&p, FACTS_ANEW, &f);
 	return r <= 0 ? r : take_target(k, &f);
@@ -73,6 +71,10 @@ static int read_text(const struct look *l, int dir_fd, struct link *k)
 		return 0;
 	if (r >= 0)
 		r = path_normalize(l->c->links, k->text, &k->target);
+	if (r >= 0 && strcmp(k->target, k->text) == 0) {
+		free(k->target);
+		k->target = k->text;
+	}
 	if (r >= 0)
 		r = plan_claim_link(l->c, k);
 	if (r < 0)
@@ -298,10 +300,9 @@ static int look_directory(struct look *l)
 	int r;
 
 	l->moved = true;
-	if (watch)
-		watch_begin(watch, WATCH_LINKS);
-	r = fs_walk(l->o->root, l->c->links, WALK_NOFOLLOW_LAST | WALK_OWN_WAY | l->flags,
-		    watch ? watch_visit : NULL, watch, &w);
+	watch_begin(watch, WATCH_LINKS);
+	r = watch_walk(watch, l->o->root, l->c->links, WALK_NOFOLLOW_LAST | WALK_OWN_WAY | l->flags,
+		       &w);
 	if (r >= 0)
 		r = state_of(l, &w, &links->state);
 	links->error = w.error;
@@ -311,8 +312,7 @@ static int look_directory(struct look *l)
 	trust_facts_done(&links->trust);
 	links->device = w.st.st_dev;
 	links->inode = w.st.st_ino;
-	/* The walk says the first that is not trusted: a parent is a finding, the directory our
-	 * business. */
+	/* The walk says the first that is not trusted: a parent is a finding, this is ours. */
 	if (w.trust.trust != TRUST_FINE &&
 	    (links->state == LINKS_MISSING ||
 	     (links->state == LINKS_FINE && !str_eq(w.trust.path, w.resolved)))) {
@@ -323,13 +323,12 @@ static int look_directory(struct look *l)
 				  services_missing(l, w.fd);
 	if (links->state == LINKS_FINE) {
 		r = fs_judge(&w.st, w.resolved, 0, &links->trust);
-		if (r >= 0 && watch)
+		if (r >= 0)
 			r = watch_visit(watch, w.fd, l->c->links, NULL, true);
 	}
 	if (r < 0)
 		return r;
-	if (watch)
-		watch_end(watch, WATCH_LINKS);
+	watch_end(watch, WATCH_LINKS);
 	entries_clear(&l->o->links);
 	if (links->state == LINKS_FINE)
 		return look_entries(l, w.fd);
@@ -401,8 +400,7 @@ int look_links(struct look *l)
 		r = doubt_by_candidates(l);
 	if (r < 0)
 		return r;
-	if (o->links.all || (l->doubt & DOUBT_ALL) ||
-	    (o->watch && watch_is_blind(o->watch, WATCH_LINKS)))
+	if (o->links.all || (l->doubt & DOUBT_ALL) || watch_is_blind(o->watch, WATCH_LINKS))
 		return look_directory(l);
 	if (o->links.n == 0)
 		return 0;

@@ -21,35 +21,24 @@ void dirs_done(struct observer *o)
 
 static int add_dir(struct observer *o, size_t store, const char *path, const char *version)
 {
-	struct dir made = {.store = store, .doubt = {.all = true}}, *grown;
-	_cleanup_buf_ struct buf b = BUF_INIT;
-	int r;
+	struct dir made = {.store = store, .doubt = {.all = true}};
 
-	buf_add(&b, path);
-	if (version) {
-		buf_add(&b, "/");
-		buf_add(&b, version);
-	}
-	r = buf_take(&b, &made.path);
-	if (r >= 0)
-		r = str_replace(&made.version, version);
-	grown = r < 0 ? NULL : reallocarray(o->dirs, o->n_dirs + 1, sizeof(*grown));
-	if (!grown) {
-		dir_done(&made);
+	if (GROW(o->dirs, o->n_dirs) < 0 ||
+	    asprintf(&made.path, "%s%s%s", path, version ? "/" : "", version ? version : "") < 0)
+		return -ENOMEM;
+	if (str_replace(&made.version, version) < 0) {
+		free(made.path);
 		return -ENOMEM;
 	}
 	made.subject = WATCH_STORES + o->next_subject++;
-	o->dirs = grown;
-	grown[o->n_dirs++] = made;
+	o->dirs[o->n_dirs++] = made;
 	return 0;
 }
 
 static void remove_dir(struct observer *o, size_t i)
 {
-	if (o->watch) {
-		watch_begin(o->watch, o->dirs[i].subject);
-		watch_end(o->watch, o->dirs[i].subject);
-	}
+	watch_begin(o->watch, o->dirs[i].subject);
+	watch_end(o->watch, o->dirs[i].subject);
 	dir_done(&o->dirs[i]);
 	memmove(&o->dirs[i], &o->dirs[i + 1], (--o->n_dirs - i) * sizeof(*o->dirs));
 }
@@ -80,15 +69,13 @@ static int walk_dir(struct look *l, struct dir *d, int *ret_fd)
 	struct watch *watch = l->o->watch;
 	int r;
 
-	if (watch)
-		watch_begin(watch, d->subject);
-	r = fs_walk(l->o->root, d->path, l->flags, watch ? watch_visit : NULL, watch, &w);
-	if (r >= 0 && w.error == 0 && S_ISDIR(w.st.st_mode) && watch)
+	watch_begin(watch, d->subject);
+	r = watch_walk(watch, l->o->root, d->path, l->flags, &w);
+	if (r >= 0 && w.error == 0 && S_ISDIR(w.st.st_mode))
 		r = watch_visit(watch, w.fd, d->path, NULL, true);
 	if (r < 0)
 		return r;
-	if (watch)
-		watch_end(watch, d->subject);
+	watch_end(watch, d->subject);
 	d->error = w.error ? w.error : S_ISDIR(w.st.st_mode) ? 0 : ENOTDIR;
 	d->device = w.st.st_dev;
 	d->inode = w.st.st_ino;
@@ -258,8 +245,7 @@ static int learn_stores(struct look *l)
 	return 0;
 }
 
-/* What the directories' errors mean for their store. Version directories that are none are
- * forgotten. */
+/* What directories' errors mean for their store. Version directories that are none go. */
 static int judge_dirs(struct look *l)
 {
 	struct observer *o = l->o;
@@ -296,9 +282,8 @@ int look_stores(struct look *l)
 
 	/* Each turn may add version directories. */
 	for (size_t i = 0; r >= 0 && i < o->n_dirs; i++) {
-		bool blind = o->watch && watch_is_blind(o->watch, o->dirs[i].subject);
-
-		if (o->dirs[i].doubt.all || (l->doubt & DOUBT_ALL) || blind)
+		if (o->dirs[i].doubt.all || (l->doubt & DOUBT_ALL) ||
+		    watch_is_blind(o->watch, o->dirs[i].subject))
 			r = see_dir(l, i);
 		else if (o->dirs[i].doubt.n > 0)
 			r = see_entries(l, i);

@@ -55,9 +55,8 @@ void observer_forget(struct observer *o)
 
 void entries_clear(struct entries *e)
 {
-	for (size_t i = 0; i < e->n; i++)
-		free(e->names[i]);
 	free(e->names);
+	pool_done(&e->texts);
 	*e = (struct entries){0};
 }
 
@@ -72,7 +71,7 @@ int entries_add(struct entries *e, const char *name)
 		return 0;
 	if (GROW(e->names, e->n) < 0)
 		return -ENOMEM;
-	e->names[e->n] = strdup(name);
+	e->names[e->n] = pool_copy(&e->texts, name);
 	if (!e->names[e->n])
 		return -ENOMEM;
 	e->n++;
@@ -90,18 +89,10 @@ void entries_sort(struct entries *e)
 
 	if (e->n > 1)
 		qsort(e->names, e->n, sizeof(*e->names), compare_names);
-	for (size_t i = 0; i < e->n; i++) {
-		if (n > 0 && strcmp(e->names[n - 1], e->names[i]) == 0)
-			free(e->names[i]);
-		else
+	for (size_t i = 0; i < e->n; i++)
+		if (n == 0 || strcmp(e->names[n - 1], e->names[i]) != 0)
 			e->names[n++] = e->names[i];
-	}
 	e->n = n;
-}
-
-bool entries_doubt(const struct entries *e)
-{
-	return e->all || e->n > 0;
 }
 
 static int doubt_dir(struct observer *o, struct dir *d, const char *dir, const char *name)
@@ -172,11 +163,6 @@ void look_done(struct look *l)
 	buf_done(&l->path);
 }
 
-static bool is_blind(const struct look *l, enum watch_subject subject)
-{
-	return l->o->watch && watch_is_blind(l->o->watch, subject);
-}
-
 static int look_server(struct look *l)
 {
 	struct observer *o = l->o;
@@ -185,17 +171,15 @@ static int look_server(struct look *l)
 	int r;
 
 	/* What kept it from being run (ETXTBSY) may be over without an event. */
-	if (!(l->doubt & (DOUBT_SERVER | DOUBT_ALL)) && !is_blind(l, WATCH_SERVER) &&
+	if (!(l->doubt & (DOUBT_SERVER | DOUBT_ALL)) && !watch_is_blind(o->watch, WATCH_SERVER) &&
 	    l->s->server.doubt != SERVER_DOUBT_NOT_RUN)
 		return 0;
-	if (o->watch)
-		watch_begin(o->watch, WATCH_SERVER);
+	watch_begin(o->watch, WATCH_SERVER);
 	r = server_read(&o->server, o->root, l->c, o->flags, o->watch ? watch_visit : NULL,
 			o->watch, &s);
 	if (r < 0)
 		return r;
-	if (o->watch)
-		watch_end(o->watch, WATCH_SERVER);
+	watch_end(o->watch, WATCH_SERVER);
 	l->moved = true;
 	same = signature_equal(&s.program.signature, &l->s->server.program.signature);
 	server_facts_done(&l->s->server);
@@ -215,7 +199,7 @@ static int arm_names(struct look *l)
 	if (!watch)
 		return 0;
 	watch_begin(watch, WATCH_NAMES);
-	r = fs_walk(l->o->root, STATE_VAR_DIR, 0, watch_visit, watch, &w);
+	r = watch_walk(watch, l->o->root, STATE_VAR_DIR, 0, &w);
 	if (r >= 0 && w.error == 0 && S_ISDIR(w.st.st_mode))
 		r = watch_visit(watch, w.fd, w.resolved, NULL, true);
 	if (r >= 0)
@@ -225,7 +209,8 @@ static int arm_names(struct look *l)
 
 static int look_names(struct look *l)
 {
-	bool all = (l->doubt & (DOUBT_NAMES_WAY | DOUBT_ALL)) != 0 || is_blind(l, WATCH_NAMES);
+	bool all = (l->doubt & (DOUBT_NAMES_WAY | DOUBT_ALL)) != 0 ||
+		   watch_is_blind(l->o->watch, WATCH_NAMES);
 	struct remembered_names n = {0};
 	int r = 0;
 
@@ -291,7 +276,7 @@ static int watch_cache(struct look *l, bool wanted)
 		return 0;
 	watch_begin(o->watch, WATCH_LIBRARIES);
 	if (wanted)
-		r = fs_walk(o->root, LOADER_CACHE, 0, watch_visit, o->watch, &w);
+		r = watch_walk(o->watch, o->root, LOADER_CACHE, 0, &w);
 	if (r < 0)
 		return r;
 	watch_end(o->watch, WATCH_LIBRARIES);
@@ -368,7 +353,7 @@ int observe(struct observer *o, const struct config *c, struct snapshot *ret)
 			return r;
 		o->seen.state += l.moved || l.listed || l.n_changed > 0;
 		o->doubt = 0;
-		if (!o->watch || !watch_has_shifted(o->watch))
+		if (!watch_has_shifted(o->watch))
 			break;
 		o->doubt = DOUBT_ALL;
 	}

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/inotify.h>
 
 /* lock-frontend comes first: apt holds it from end to end, the other one only while dpkg runs. */
 static const struct {
@@ -79,4 +80,16 @@ int pkglock_visit(const struct root *r, fs_visit_fn visit, void *userdata)
 			return k;
 	}
 	return 0;
+}
+
+void pkglock_wake(const struct root *r, int inotify_fd)
+{
+	for (size_t i = 0; i < ELEMENTSOF(locks); i++) {
+		_cleanup_close_ int fd = root_open_path(r, locks[i].path, O_PATH | O_NOFOLLOW);
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if (fd >= 0)
+			(void)!inotify_add_watch(inotify_fd, path, IN_CLOSE_WRITE);
+	}
 }

@@ -13,6 +13,8 @@
 
 /* Who holds one, as it is now. 0; -EACCES: may not ask; or -errno. */
 int pkglock_ask(const struct root *r, struct lock_facts *ret) _must_check_ _nonnull_all_;
+/* Has an inotify descriptor wake when one of the locks that there are now is let go. */
+void pkglock_wake(const struct root *r, int inotify_fd) _nonnull_all_;
 /* Has the locks' directories visited, as far as they exist: for what happens to the locks' names.
  * 0 or -errno. */
 int pkglock_visit(const struct root *r, fs_visit_fn visit, void *userdata)

@@ -56,7 +56,7 @@ static int fill_program(const struct root *r, struct walk *w, struct server_fact
 	p->judged = e == 0;
 	p->trust = w->trust;
 	w->trust = (struct trust_facts){0};
-	p->resolved = TAKE_PTR(w->resolved);
+	p->resolved = p->led_to = TAKE_PTR(w->resolved);
 	fs_signature(&w->st, &p->signature);
 	s->is_elf = p->judged && p->elf.form == ELF_FORM_FINE;
 	if (s->is_elf) {

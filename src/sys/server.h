@@ -4,9 +4,9 @@
 /* The installed server: is it there, which version is it (rule 5), and what machine is it for.
  *
  * Version: the configuration's; else the program asked with --version, if it is trusted; else the
- * package databases' word. Answers are kept in a struct server_memory by the program's signature, so
- * an unchanged program is asked once in a process's life. One that is no ELF file may run another
- * one, and is asked each time.
+ * package databases' word. Answers are kept in a struct server_memory by the program's signature,
+ * so an unchanged program is asked once in a process's life. One that is no ELF file may run
+ * another one, and is asked each time.
  *
  * Knows: programs, package databases. Must not know: plugins' names, links, libraries.
  * Owns: struct server_memory owns its answer. */

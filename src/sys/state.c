@@ -6,16 +6,15 @@
 #include "sys/clock.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
 #define NAMES STATE_VAR_DIR "/" STATE_FILE_NAMES
-#define GENERATION STATE_RUN_DIR "/generation"
 #define FILE_MAX_BYTES ((size_t)64 * 1024 * 1024)
 
 int state_prepare(const struct root *r)
@@ -127,27 +126,33 @@ int state_lock(const struct root *r, uint64_t limit_usec, struct lock_holder *re
 	return TAKE_FD(fd);
 }
 
-/* The lock is a POSIX one, so that whoever finds it taken can ask by whom (fcntl(2), F_GETLK).
- * Nobody else may open the file: a lock for reading, which anyone may take, would keep the daemon
- * out. */
-int state_lock_daemon(const struct root *r, int *ret_pid)
+static int open_role(const struct root *r, enum state_role role, int flags)
 {
+	static const char *const files[STATE_ROLE_MAX] = {
+		[STATE_ROLE_DAEMON] = STATE_FILE_DAEMON,
+		[STATE_ROLE_EXECUTOR] = STATE_FILE_EXECUTOR,
+	};
 	_cleanup_close_ int dir = root_open_path(r, STATE_RUN_DIR, O_PATH | O_DIRECTORY);
-	_cleanup_close_ int fd = -EBADF;
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd;
 
 	if (dir < 0)
 		return dir;
-	fd = openat(dir, "daemon", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0600);
+	fd = openat(dir, files[role], flags | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The lock is a POSIX one, so that whoever finds it taken can ask by whom (fcntl(2), F_GETLK).
+ * Nobody else may open the file: a lock for reading, which anyone may take, would keep us out. */
+int state_take_role(const struct root *r, enum state_role role, enum state_wait wait)
+{
+	_cleanup_close_ int fd = open_role(r, role, O_RDWR | O_CREAT);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
 	if (fd < 0)
-		return -errno;
-	if (fcntl(fd, F_SETLK, &lock) < 0) {
-		if (errno != EAGAIN && errno != EACCES)
-			return -errno;
-		*ret_pid =
-			fcntl(fd, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK ? lock.l_pid : 0;
-		return -EBUSY;
-	}
+		return fd;
+	while (fcntl(fd, wait == STATE_WAIT ? F_SETLKW : F_SETLK, &lock) < 0)
+		if (errno != EINTR)
+			return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 	return TAKE_FD(fd);
 }
 
@@ -164,13 +169,13 @@ static int pid_by_status(const struct root *r)
 	return pid > 0 && (kill(pid, 0) == 0 || errno == EPERM) ? pid : 0;
 }
 
-int state_daemon_pid(const struct root *r)
+int state_role_pid(const struct root *r, enum state_role role)
 {
-	_cleanup_close_ int fd = root_open_path(r, STATE_RUN_DIR "/daemon", O_RDONLY | O_NONBLOCK);
+	_cleanup_close_ int fd = open_role(r, role, O_RDONLY);
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
 	if (fd == -EACCES)
-		return pid_by_status(r);
+		return role == STATE_ROLE_DAEMON ? pid_by_status(r) : fd;
 	if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
 		return 0;
 	return lock.l_pid;
@@ -238,12 +243,11 @@ int state_read_names(const struct root *r, struct remembered_names *ret)
 		if (k < 0)
 			return k;
 	}
-	*ret = n;
-	n = (struct remembered_names){0};
+	*ret = TAKE(n);
 	return 0;
 }
 
-int state_write_names(const struct root *r, const struct remembered_names *n, enum fs_write how)
+int state_write_names(const struct root *r, const struct remembered_names *n)
 {
 	_cleanup_buf_ struct buf b = BUF_INIT;
 	_cleanup_free_ char *text = NULL;
@@ -264,57 +268,49 @@ int state_write_names(const struct root *r, const struct remembered_names *n, en
 		buf_add(&b, "\n");
 	}
 	k = buf_take(&b, &text);
-	return k < 0 ? k : fs_write(r, NAMES, text, 0644, how);
-}
-
-/* 0 if there is none. */
-static int64_t read_number(const struct root *r, const char *path)
-{
-	_cleanup_free_ char *text = NULL;
-
-	return fs_read(r, path, 64, &text, NULL) >= 0 ? strtoll(text, NULL, 10) : 0;
-}
-
-static int write_number(const struct root *r, const char *path, int64_t number)
-{
-	char text[64];
-
-	(void)snprintf(text, sizeof(text), "%" PRId64 "\n", number);
-	return fs_write(r, path, text, 0644, FS_WRITE_VOLATILE);
+	return k < 0 ? k : fs_write(r, NAMES, text, 0644, FS_WRITE_DURABLE);
 }
 
 int state_count_change(const struct root *r)
 {
-	return write_number(r, GENERATION, read_number(r, GENERATION) + 1);
-}
+	_cleanup_free_ char *text = NULL;
+	char number[32];
 
-static int text_path(const char *file, char **ret)
-{
-	_cleanup_buf_ struct buf b = BUF_INIT;
-
-	buf_printf(&b, STATE_RUN_DIR "/%s", file);
-	return buf_take(&b, ret);
+	(void)!state_read_text(r, STATE_FILE_GENERATION, &text);
+	(void)snprintf(number, sizeof(number), "%lld\n", (text ? strtoll(text, NULL, 10) : 0) + 1);
+	return state_write_text(r, STATE_FILE_GENERATION, number);
 }
 
 int state_write_text(const struct root *r, const char *file, const char *text)
 {
-	_cleanup_free_ char *path = NULL;
-	int k = text_path(file, &path);
+	char path[PATH_MAX];
 
-	return k < 0 ? k : fs_write(r, path, text, 0644, FS_WRITE_VOLATILE);
+	(void)snprintf(path, sizeof(path), STATE_RUN_DIR "/%s", file);
+	return fs_write(r, path, text, 0644, FS_WRITE_VOLATILE);
 }
 
 int state_read_text(const struct root *r, const char *file, char **ret)
 {
-	_cleanup_free_ char *path = NULL, *text = NULL;
-	int k = text_path(file, &path);
+	char path[PATH_MAX];
+	int k;
 
-	if (k >= 0)
-		k = fs_read(r, path, FILE_MAX_BYTES, &text, NULL);
-	if (k < 0 && k != -ENOENT && k != -ENOTDIR)
-		return k;
-	*ret = TAKE_PTR(text);
-	return 0;
+	(void)snprintf(path, sizeof(path), STATE_RUN_DIR "/%s", file);
+	k = fs_read(r, path, FILE_MAX_BYTES, ret, NULL);
+	return k == -ENOENT || k == -ENOTDIR ? 0 : k;
+}
+
+int state_watch(const struct root *r, const char *directory)
+{
+	_cleanup_close_ int dir = root_open_path(r, directory, O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int fd = dir < 0 ? -EBADF : inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	char path[64];
+
+	if (dir < 0)
+		return dir;
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
+	if (fd < 0 || inotify_add_watch(fd, path, IN_MOVED_TO | IN_CREATE) < 0)
+		return -errno;
+	return TAKE_FD(fd);
 }
 
 int state_directory_key(const struct root *r, const char *path, char **ret)

@@ -34,16 +34,30 @@ struct lock_holder {
 int state_lock(const struct root *r, uint64_t limit_usec, struct lock_holder *ret_holder)
 	_must_check_ _nonnull_all_;
 
-/* Makes this process the daemon of the tree. Returns an fd to keep, -EBUSY if there is one already
- * (its pid in *ret_pid, 0 if it is not known), -errno. */
-int state_lock_daemon(const struct root *r, int *ret_pid) _must_check_ _nonnull_all_;
-/* The daemon's pid, or 0 if none runs; works for an ordinary user. */
-int state_daemon_pid(const struct root *r) _nonnull_all_;
+/* Of each there is one at most: the daemon of the tree, and the executor. */
+enum state_role {
+	STATE_ROLE_DAEMON,
+	STATE_ROLE_EXECUTOR,
+	STATE_ROLE_MAX,
+};
+enum state_wait {
+	STATE_WAIT, /* for another one's end */
+	STATE_WAIT_NOT,
+};
+/* Makes this process that one. An fd to keep, -EBUSY if there is one already, -errno. */
+int state_take_role(const struct root *r, enum state_role role, enum state_wait wait)
+	_must_check_ _nonnull_all_;
+/* Its pid, or 0 if there is none; -EACCES if this user may not know, but of the daemon. */
+int state_role_pid(const struct root *r, enum state_role role) _nonnull_all_;
 
 /* Names. A record that cannot be read is a fact (ret->error). 0 or -ENOMEM. */
 int state_read_names(const struct root *r, struct remembered_names *ret) _must_check_ _nonnull_all_;
-int state_write_names(const struct root *r, const struct remembered_names *n, enum fs_write how)
+int state_write_names(const struct root *r, const struct remembered_names *n)
 	_must_check_ _nonnull_all_;
+
+/* An inotify descriptor (non-blocking) that is readable when something came into that directory. An
+ * fd or -errno. */
+int state_watch(const struct root *r, const char *directory) _must_check_ _nonnull_all_;
 
 /* Links have changed: the file "generation" holds a number that grows, for anybody's path unit. The
  * caller holds the lock. 0 or -errno. */
@@ -63,6 +77,9 @@ int state_directory_key(const struct root *r, const char *path, char **ret)
 int state_write_text(const struct root *r, const char *file, const char *text)
 	_must_check_ _nonnull_all_;
 int state_read_text(const struct root *r, const char *file, char **ret) _must_check_ _nonnull_all_;
+#define STATE_FILE_DAEMON "daemon"
+#define STATE_FILE_EXECUTOR "executor.lock"
 #define STATE_FILE_STATUS "status"
+#define STATE_FILE_GENERATION "generation"
 #define STATE_FILE_LAST_RELOAD "last-reload"
 #define STATE_FILE_NEW_DIRECTORY "new-directory"

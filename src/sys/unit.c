@@ -110,58 +110,41 @@ static int read_text(sd_bus_message *v, char **ret)
 	return r < 0 ? r : str_replace(ret, text);
 }
 
-enum property_kind {
-	PROPERTY_TEXT,
-	PROPERTY_TIME,
-	PROPERTY_PID,
-	PROPERTY_JOB,
-	PROPERTY_NAMES,
-	PROPERTY_INVOCATION,
-	PROPERTY_COMMANDS,
-};
-
 #define RAW(member) offsetof(struct raw, member)
 
 static const struct property {
 	const char *name;
-	enum property_kind kind;
 	const char *type;
 	size_t offset;
 } properties[] = {
-	{"LoadState", PROPERTY_TEXT, "s", RAW(load)},
-	{"ActiveState", PROPERTY_TEXT, "s", RAW(active)},
-	{"SubState", PROPERTY_TEXT, "s", RAW(sub)},
-	{"Id", PROPERTY_TEXT, "s", RAW(id)},
-	{"RootDirectory", PROPERTY_TEXT, "s", RAW(root)},
-	{"ExecMainStartTimestamp", PROPERTY_TIME, "t", RAW(facts.start_usec)},
-	{"TimeoutStartUSec", PROPERTY_TIME, "t", RAW(facts.start_limit_usec)},
-	{"MainPID", PROPERTY_PID, "u", RAW(facts.main_pid)},
-	{"Job", PROPERTY_JOB, "(uo)", RAW(job)},
-	{"Names", PROPERTY_NAMES, "as", RAW(names)},
-	{"InvocationID", PROPERTY_INVOCATION, "ay", RAW(facts.invocation)},
-	{"ExecReload", PROPERTY_COMMANDS, UNIT_COMMANDS, RAW(reload)},
-	{"ExecStartPre", PROPERTY_COMMANDS, UNIT_COMMANDS, RAW(before)},
+	{"LoadState", "s", RAW(load)},
+	{"ActiveState", "s", RAW(active)},
+	{"SubState", "s", RAW(sub)},
+	{"Id", "s", RAW(id)},
+	{"RootDirectory", "s", RAW(root)},
+	{"ExecMainStartTimestamp", "t", RAW(facts.start_usec)},
+	{"TimeoutStartUSec", "t", RAW(facts.start_limit_usec)},
+	{"MainPID", "u", RAW(facts.main_pid)},
+	{"Job", "(uo)", RAW(job)},
+	{"Names", "as", RAW(names)},
+	{"InvocationID", "ay", RAW(facts.invocation)},
+	{"ExecReload", UNIT_COMMANDS, RAW(reload)},
+	{"ExecStartPre", UNIT_COMMANDS, RAW(before)},
 };
 
-static int read_field(sd_bus_message *v, enum property_kind kind, void *field)
+static int read_field(sd_bus_message *v, const char *type, void *field)
 {
-	switch (kind) {
-	case PROPERTY_TEXT:
+	if (str_eq(type, "s"))
 		return read_text(v, field);
-	case PROPERTY_TIME:
-		return sd_bus_message_read_basic(v, 't', field);
-	case PROPERTY_PID:
-		return sd_bus_message_read_basic(v, 'u', field);
-	case PROPERTY_JOB:
-		return sd_bus_message_read(v, "(uo)", field, NULL);
-	case PROPERTY_NAMES:
+	if (str_eq(type, "as"))
 		return read_names(v, field);
-	case PROPERTY_INVOCATION:
+	if (str_eq(type, "ay"))
 		return read_invocation(v, field);
-	case PROPERTY_COMMANDS:
-	default:
+	if (str_eq(type, "(uo)"))
+		return sd_bus_message_read(v, type, field, NULL);
+	if (str_eq(type, UNIT_COMMANDS))
 		return unit_bus_read_commands(v, field);
-	}
+	return sd_bus_message_read_basic(v, type[0], field);
 }
 
 static int read_property(sd_bus_message *v, const char *name, struct raw *w)
@@ -174,7 +157,7 @@ static int read_property(sd_bus_message *v, const char *name, struct raw *w)
 			continue;
 		r = sd_bus_message_enter_container(v, 'v', p->type);
 		if (r >= 0)
-			r = read_field(v, p->kind, (char *)w + p->offset);
+			r = read_field(v, p->type, (char *)w + p->offset);
 		return r >= 0 ? sd_bus_message_exit_container(v) : r;
 	}
 	return sd_bus_message_skip(v, "v");
@@ -377,7 +360,7 @@ int unit_wait(struct unit_manager *m, int other, uint64_t deadline_usec)
 	int r = 0;
 
 	while (r == 0 && !m->news)
-		r = unit_bus_step_or(m->bus, other, deadline_usec);
+		r = unit_bus_step(m->bus, other, deadline_usec);
 	m->news = false;
 	return r == -ETIMEDOUT ? 0 : MIN(r, 0);
 }
@@ -407,15 +390,14 @@ int unit_ask_job(struct unit_manager *m, const char *name, enum unit_job job)
 }
 
 /* Subscribed since before the job was asked for, so its end cannot have been missed: even a signal
- * that came before the reply is still in the connection's queue, which nothing has taken from
- * since. */
+ * that came before the reply is still in the connection's queue: nothing took it from there. */
 int unit_await_job(struct unit_manager *m, uint64_t timeout_usec, char **ret_result)
 {
 	uint64_t deadline = unit_bus_deadline(timeout_usec);
 	int r = 0;
 
 	while (r >= 0 && !m->job_result)
-		r = m->out_of_memory ? -ENOMEM : unit_bus_step(m->bus, deadline);
+		r = m->out_of_memory ? -ENOMEM : unit_bus_step(m->bus, -1, deadline);
 	if (r < 0)
 		return r;
 	free(TAKE_PTR(m->job));

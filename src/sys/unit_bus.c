@@ -33,7 +33,7 @@ static int wait_for(sd_bus *bus, int other, uint64_t usec)
 	return p[1].revents != 0;
 }
 
-int unit_bus_step_or(sd_bus *bus, int other, uint64_t deadline)
+int unit_bus_step(sd_bus *bus, int other, uint64_t deadline)
 {
 	uint64_t now;
 	int r = sd_bus_process(bus, NULL);
@@ -47,18 +47,13 @@ int unit_bus_step_or(sd_bus *bus, int other, uint64_t deadline)
 	return r < 0 ? unit_bus_lost(r) : r;
 }
 
-int unit_bus_step(sd_bus *bus, uint64_t deadline)
-{
-	return unit_bus_step_or(bus, -1, deadline);
-}
-
 /* Authentication and hello have limits of their own in sd-bus, far longer than ours. */
 static int wait_ready(sd_bus *bus, uint64_t deadline)
 {
 	int r;
 
 	while ((r = sd_bus_is_ready(bus)) == 0) {
-		r = unit_bus_step(bus, deadline);
+		r = unit_bus_step(bus, -1, deadline);
 		if (r < 0)
 			return r;
 	}

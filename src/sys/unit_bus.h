@@ -48,10 +48,9 @@ int unit_bus_open(struct unit_manager *m) _must_check_ _nonnull_all_;
 uint64_t unit_bus_deadline(uint64_t usec);
 /* The connection's end is always -ECONNRESET. */
 int unit_bus_lost(int r);
-/* One step of the connection's life: 0 when something may have happened, -ETIMEDOUT, -errno. */
-int unit_bus_step(sd_bus *bus, uint64_t deadline) _must_check_ _nonnull_all_;
-/* The same, and 1 when there is something to read from another descriptor. */
-int unit_bus_step_or(sd_bus *bus, int other, uint64_t deadline) _must_check_ _nonnull_all_;
+/* One step of the connection's life: 0 when something may have happened, 1 when there is something
+ * to read from `other` (-1: none), -ETIMEDOUT, -errno. */
+int unit_bus_step(sd_bus *bus, int other, uint64_t deadline) _must_check_ _nonnull_all_;
 
 /* A call of the manager, or of one of its objects for properties. */
 struct unit_call {

@@ -113,7 +113,7 @@ int watch_limited(const struct watch *w)
 
 bool watch_is_blind(const struct watch *w, unsigned subject)
 {
-	for (size_t i = 0; i < w->n; i++)
+	for (size_t i = 0; w && i < w->n; i++)
 		for (size_t j = 0; w->places[i].wd < 0 && j < w->places[i].n; j++)
 			if (w->places[i].interests[j].subject == subject)
 				return true;
@@ -122,24 +122,26 @@ bool watch_is_blind(const struct watch *w, unsigned subject)
 
 bool watch_has_shifted(struct watch *w)
 {
-	bool shifted = w->shifted;
+	bool shifted = w && w->shifted;
 
-	w->shifted = false;
+	if (w)
+		w->shifted = false;
 	return shifted;
 }
 
 unsigned watch_turn(struct watch *w, unsigned subject)
 {
-	unsigned before = w->subject;
+	unsigned before = w ? w->subject : 0;
 
-	w->subject = subject;
+	if (w)
+		w->subject = subject;
 	return before;
 }
 
 void watch_begin(struct watch *w, unsigned subject)
 {
-	w->subject = subject;
-	for (size_t i = 0; i < w->n; i++)
+	(void)watch_turn(w, subject);
+	for (size_t i = 0; w && i < w->n; i++)
 		for (size_t j = 0; j < w->places[i].n; j++)
 			if (w->places[i].interests[j].subject == subject)
 				w->places[i].interests[j].stale = true;
@@ -168,7 +170,7 @@ static void drop_stale(struct place *p, unsigned subject)
 
 void watch_end(struct watch *w, unsigned subject)
 {
-	for (size_t i = 0; i < w->n;) {
+	for (size_t i = 0; w && i < w->n;) {
 		struct place *p = &w->places[i];
 
 		drop_stale(p, subject);
@@ -185,32 +187,30 @@ void watch_end(struct watch *w, unsigned subject)
 
 static int find_place(struct watch *w, const char *path, struct place **ret)
 {
-	struct place made = {.wd = -1}, *grown;
+	struct place made = {.wd = -1};
 
 	for (size_t i = 0; i < w->n; i++)
 		if (strcmp(w->places[i].path, path) == 0) {
 			*ret = &w->places[i];
 			return 0;
 		}
-	grown = reallocarray(w->places, w->n + 1, sizeof(*grown));
-	if (!grown)
+	if (GROW(w->places, w->n) < 0)
 		return -ENOMEM;
-	w->places = grown;
 	made.path = strdup(path);
 	made.host_path = root_host_path(w->root, path);
 	if (!made.path || !made.host_path) {
 		place_done(&made);
 		return -ENOMEM;
 	}
-	grown[w->n] = made;
-	*ret = &grown[w->n++];
+	w->places[w->n] = made;
+	*ret = &w->places[w->n++];
 	return 0;
 }
 
 static int add_interest(struct place *p, unsigned subject, enum interest_kind kind,
 			const char *name)
 {
-	struct interest *grown;
+	struct interest made = {.subject = subject, .kind = kind};
 
 	for (size_t i = 0; i < p->n; i++) {
 		struct interest *x = &p->interests[i];
@@ -221,17 +221,10 @@ static int add_interest(struct place *p, unsigned subject, enum interest_kind ki
 			return 0;
 		}
 	}
-	grown = reallocarray(p->interests, p->n + 1, sizeof(*grown));
-	if (!grown)
+	if (GROW(p->interests, p->n) < 0 ||
+	    (kind == INTEREST_NAME && str_replace(&made.name, name) < 0))
 		return -ENOMEM;
-	p->interests = grown;
-	grown[p->n] = (struct interest){.subject = subject, .kind = kind};
-	if (kind == INTEREST_NAME) {
-		grown[p->n].name = strdup(name);
-		if (!grown[p->n].name)
-			return -ENOMEM;
-	}
-	p->n++;
+	p->interests[p->n++] = made;
 	return 0;
 }
 
@@ -250,8 +243,10 @@ int watch_visit(void *userdata, int dir_fd, const char *dir_path, const char *ne
 	uint32_t mask = SELF_EVENTS | (kind == INTEREST_SELF ? 0 : ENTRY_EVENTS);
 	struct place *p = NULL;
 	char fd_path[64];
-	int r = find_place(w, dir_path, &p), wd, e;
+	int r = w ? find_place(w, dir_path, &p) : 0, wd, e;
 
+	if (!w)
+		return 0;
 	if (r >= 0)
 		r = add_interest(p, w->subject, kind, next);
 	if (r < 0)
@@ -272,6 +267,12 @@ int watch_visit(void *userdata, int dir_fd, const char *dir_path, const char *ne
 	w->shifted = w->shifted || (p->wd != wd && has_others(p, w->subject));
 	p->wd = wd;
 	return 0;
+}
+
+int watch_walk(struct watch *w, const struct root *r, const char *path, enum walk_flags flags,
+	       struct walk *ret)
+{
+	return fs_walk(r, path, flags, w ? watch_visit : NULL, w, ret);
 }
 
 static int tell_place(const struct place *p, const struct inotify_event *e, watch_news_fn tell,

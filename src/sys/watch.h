@@ -37,24 +37,29 @@ enum watch_subject {
 	WATCH_STORES,  /* and all numbers above: one for each directory of candidates */
 };
 
+/* Where one is expected below, NULL is none: nothing is watched then. */
+
 /* Brackets the arming of all that one subject needs; what is not armed again in between is dropped
  * at the end. */
-void watch_begin(struct watch *w, unsigned subject) _nonnull_all_;
-void watch_end(struct watch *w, unsigned subject) _nonnull_all_;
+void watch_begin(struct watch *w, unsigned subject);
+void watch_end(struct watch *w, unsigned subject);
 /* Arms for another subject from now on; returns the one before. */
-unsigned watch_turn(struct watch *w, unsigned subject) _nonnull_all_;
+unsigned watch_turn(struct watch *w, unsigned subject);
 /* An fs_visit_fn: arms one directory. `next` NULL: for all entries. Userdata is the struct watch.
  * A limit that is reached is remembered (watch_limited), not an error. 0 or -ENOMEM. */
 int watch_visit(void *userdata, int dir_fd, const char *dir_path, const char *next,
 		bool next_moves);
+/* fs_walk(), arming each directory on the way. */
+int watch_walk(struct watch *w, const struct root *r, const char *path, enum walk_flags flags,
+	       struct walk *ret) _must_check_ _nonnull_(2, 3, 5);
 /* errno of the limit that keeps a directory from being watched: ENOSPC
  * (fs.inotify.max_user_watches), or 0. */
 int watch_limited(const struct watch *w) _nonnull_all_;
 /* Is something that the subject depends on not watched, for whatever reason? */
-bool watch_is_blind(const struct watch *w, unsigned subject) _nonnull_all_;
+bool watch_is_blind(const struct watch *w, unsigned subject);
 /* Did a path lead to another directory when it was armed for one subject, so that others that pass
  * it may have missed something? Asked once. */
-bool watch_has_shifted(struct watch *w) _nonnull_all_;
+bool watch_has_shifted(struct watch *w);
 
 /* Something happened: to an entry of a directory that is watched for all of them (name), or to the
  * way to the subject (NULL). 0 or -errno. */

@@ -5,6 +5,7 @@ import fcntl
 import os
 import random
 import re
+import signal
 import struct
 import subprocess
 import threading
@@ -249,6 +250,7 @@ def test_rule_15_passes_at_once_give_the_right_result(tree):
 
 @pytest.mark.parametrize("order", ["daemon-sync", "sync-daemon", "sync-sync"])
 def test_rule_15_whoever_comes_late_finds_nothing_to_do(tree, order):
+    """But tells, if he is the first to answer, what was done."""
     tree.plugin("mysql")
     tree.plugin("redis", layout="B")
     tree.plugin("plain", layout="C")
@@ -257,14 +259,14 @@ def test_rule_15_whoever_comes_late_finds_nothing_to_do(tree, order):
     found = []
     for who in order.split("-"):
         if who == "sync":
-            done = tree.ctl("sync", expect=0 if found else 4)  # "gone" has lost its link
+            done = tree.ctl("sync", expect=0 if order == "sync-sync" and found else 4)  # "gone" has lost its link
         else:
             with tree.daemon() as daemon:
                 pass
             done = daemon
         found.append((tree.listing(kit.LINKS), tree.listing("/var/lib/vsmtp-plugind")))
     assert found[0] == found[1]
-    assert "made" not in (done.out if order != "sync-daemon" else done.log)
+    assert ("made" in (done.out if order != "sync-daemon" else done.log)) == (order == "daemon-sync")
     assert set(tree.links()) == {
         *right_links(["mysql"]), "libvsmtp_plugin_redis.so", "plain.so", "mine.so",
     }  # fmt: skip
@@ -357,3 +359,44 @@ def test_stop_and_start_leave_the_links(tree):
             assert daemon.stop() == 0
             assert "STOPPING=1" in daemon.messages
         assert tree.links() == right_links(["mysql"])
+
+
+def truncated(tree):
+    data = kit.plugin_bytes(tag="x")
+    tree.put(file_of("x"), data[: len(data) // 2])
+    return f"{file_of('x')} is not linked (truncated)"
+
+
+def without_entry(tree):
+    tree.plugin("x", entry=None)
+    return f"{file_of('x')} is not linked (no-entry-point)"
+
+
+def untrusted(tree):
+    (tree / tree.plugin("x")).chmod(0o775)
+    return f"{file_of('x')} is not linked (untrusted)"
+
+
+def shadowed(tree):
+    tree.plugin("good", layout="B")
+    return f"{kit.STORE}/1.0.0/libvsmtp_plugin_good.so is not linked (shadowed)"
+
+
+def a_second_link(tree):
+    tree.link("again.so", file_of("good"))
+    return "again.so"
+
+
+@pytest.mark.parametrize("refused", [truncated, without_entry, untrusted, shadowed, a_second_link])
+def test_rule_16_a_new_refusal_is_said_once_when_it_appears(tree, refused):
+    tree.plugin("good")
+    with tree.daemon() as daemon:
+        daemon.wait_links(right_links(["good"]))
+        words = refused(tree)
+        world.log_wait(daemon, words)
+        for name in ("one", "two"):  # further looks
+            tree.plugin(name)
+            kit.wait_until(lambda n=name: link_of(n) in tree.links(), what="its link")
+        daemon.signal(signal.SIGHUP)
+        kit.wait_until(lambda: daemon.messages.count("READY=1") == 2, what="the look at everything")
+        assert daemon.log.count(words) == 1, daemon.log

@@ -12,6 +12,7 @@ import pytest
 
 import bus
 import kit
+import test_hold
 
 UNIT = bus.UNIT
 
@@ -585,6 +586,45 @@ def test_a_unit_that_changes_is_waited_for(host, change):
     host.wait_answer(name, "healthy")
     host.wait_end()
     assert host.restarts == 1
+
+
+# ---- package managers ----
+
+
+@pytest.fixture
+def dpkg(host):
+    host.tree.put(test_hold.FRONTEND, "", 0o640)
+    return lambda: test_hold.Holder(host.tree, test_hold.FRONTEND)
+
+
+def test_rule_17_a_transaction_that_begins_while_it_waits_is_not_interrupted(host, dpkg):
+    owe(host.tree, "second")
+    reload_done(host)
+    owe(host.tree, "third")
+    name = host.ask()
+    host.wait_answer(name, "waiting")
+    with dpkg():
+        kit.wait_until(lambda: host.answer(name)[1] == "held", what="the transaction to be seen")
+        assert "waiting while a package manager is at work" in host.answer(name)[2]
+        assert host.ctl("status", "--json", expect=0).json["units"][0]["reason"] == "held"
+        assert host.restarts == 1
+    host.wait_answer(name, "healthy")
+    assert host.restarts == 2
+
+
+def test_rule_17_who_asks_from_inside_a_transaction_does_not_wait_for_it(host, dpkg):
+    with dpkg():
+        host.tree.plugin("second")
+        assert "the server runs with all of it now" in host.ctl("sync", expect=0).out
+        assert host.restarts == 1
+
+
+def test_rule_17_a_transaction_that_lasts_too_long_is_not_waited_for(host, dpkg):
+    host.tree.config(bus.CONFIG_QUICK + "HoldMaxSec=1s\n")
+    owe(host.tree, "second")
+    with dpkg():
+        name = host.ask()
+        host.wait_answer(name, "healthy")
 
 
 # ---- without a manager ----

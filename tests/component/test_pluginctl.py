@@ -711,3 +711,38 @@ def test_interrupted_output_leaves_nothing_behind(tree):
     assert process.wait(30) in (0, -signal.SIGPIPE)
     tree.ctl("sync", expect=0)
     assert set(tree.links()) == {A}
+
+
+def test_names_that_the_locale_cannot_show(tree):
+    tree.link("z\u00fc\u65e5\u672c.so", "/opt/\x07x")
+    done = tree.ctl("list", env=kit.environment(LC_ALL="C"), timeout=10, expect=0)
+    assert "z\u00fc\u65e5\u672c.so" in done.out
+    assert "/opt/\\x07x" in done.out
+
+
+def words_of(value, keys):
+    """Every text below one of these keys."""
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            yield from [inside] if key in keys and isinstance(inside, str) else words_of(inside, keys)
+    elif isinstance(value, list):
+        for inside in value:
+            yield from words_of(inside, keys)
+
+
+def test_people_and_programs_are_told_the_same(mixed):
+    """One document, rendered twice: what is a sentence or a name in JSON stands in the text as well."""
+    columns = {"name", "version", "link", "target", "reason", "text", "action"}
+    for argv, part, keys in [
+        (["status"], None, {"summary", "text"}),
+        (["list"], "entries", columns),
+        (["plan"], "changes", columns),
+        (["why", "mysql"], "candidates", {"path", "code", "values", "cure", "build-id"}),
+        (["why", "broken"], "candidates", {"path", "code", "values", "cure", "build-id"}),
+    ]:
+        answer = mixed.ctl(*argv, "--json").json
+        told = mixed.ctl(*argv).out
+        words = list(words_of(answer if part is None else answer[part], keys))
+        assert len(words) > 2, argv
+        for word in words:
+            assert word in told, argv

@@ -3,12 +3,14 @@
 
 import os
 import re
+import socket
 import subprocess
 
 import pytest
 
 import bus
 import kit
+import world
 
 UNIT = bus.UNIT
 
@@ -241,3 +243,51 @@ def test_disable_asks_for_the_reload(host):
     host.ctl("enable", "first", "--no-reload", expect=0)
     assert "vsmtp-plugin-first.so" in host.tree.links()
     assert host.count("executor spawned") == 2
+
+
+# ---- what was done is told ----
+
+
+@pytest.mark.skipif(not world.can_strace(), reason="strace cannot trace here")
+def test_what_was_done_is_told_and_asked_for_though_the_second_look_fails(host, tmp_path):
+    def fail_at(n, *options):
+        name = f"p{n}{len(options)}"
+        host.tree.plugin(name)
+        wrapper = host.wrapper("vsmtp-pluginctl", "sync", *options)
+        return name, kit.run("strace", "-f", "-qq", "-o", tmp_path / "log", "-e", "trace=getdents64", "-e",
+                             f"inject=getdents64:error=ENOMEM:when={n}", wrapper, env=host.environment())  # fmt: skip
+
+    second = "Cannot look at what came of the changes"
+    n = next(n for n in range(1, 40) if second in fail_at(n, "--no-reload")[1].err)
+    name, done = fail_at(n)
+    assert done.code == 1, done
+    assert f"made {kit.LINKS}/vsmtp-plugin-{name}.so" in done.out, done
+    assert "the server runs with all of it now" in done.out, done
+    host.wait_end()
+    assert host.restarts == 1
+
+
+def test_a_change_by_command_is_journalled_like_the_daemons_own(host, monkeypatch):
+    monkeypatch.chdir(host.tree.mkdir("run/systemd/journal"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.bind("socket")
+        journal.settimeout(30)
+
+        def heard():
+            lines = journal.recv(65536).decode().splitlines()
+            return dict(line.split("=", 1) for line in lines if "=" in line)
+
+        target = host.tree.plugin("second")
+        done = host.ctl("sync", "--no-reload", expect=0)
+        fields = heard()
+        assert fields["MESSAGE"] == f"made {kit.LINKS}/vsmtp-plugin-second.so -> {target}"
+        assert fields["MESSAGE"] in " ".join(done.out.split()) and not done.err
+        assert fields["PRIORITY"] == "5" and fields["MESSAGE_ID"] == "7f3de1c2b0a94d68a1b65c3f90e2d847"
+        assert fields["VSMTP_LINK"] == "vsmtp-plugin-second.so" and fields["VSMTP_TARGET"] == target
+        assert fields["VSMTP_PLUGIN"] == "second"
+        host.ctl("disable", "second", "--no-reload", expect=0)
+        fields = heard()
+        assert fields["MESSAGE"].startswith(f"removed {kit.LINKS}/vsmtp-plugin-second.so (")
+        assert fields["VSMTP_GATE"] == "disabled"
+        host.ctl("clean", expect=0)
+        assert heard()["MESSAGE"].endswith(": by vsmtp-pluginctl clean")

@@ -347,6 +347,14 @@ def test_rule_16_etc_vsmtp_comes_later(tree):
         daemon.wait_links(MYSQL)
 
 
+def test_rule_16_a_change_after_a_pass_that_had_nothing_to_do(served):
+    tree = served.tree
+    tree.plugin("redis", "0.9.0")
+    kit.wait_until(lambda: "redis" in served.log, what="the word on a file that does not fit")
+    (tree.links_dir / link_of("mysql")).unlink()
+    served.wait_links(MYSQL)
+
+
 def test_rule_16_links_changed_by_hand(served):
     tree = served.tree
     tree.link(link_of("mysql"), file_of("nothing"))

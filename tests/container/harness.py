@@ -30,7 +30,7 @@ import kit
 
 PACKAGES = (
     "systemd systemd-sysv dbus procps strace python3-minimal util-linux"
-    " libjson-c5 libsmartcols1 libsystemd0"
+    " libsystemd0"
 ).split()
 UNIT = """\
 [Unit]

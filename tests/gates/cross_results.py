@@ -15,7 +15,7 @@ from pathlib import Path
 
 OPENAT2 = "this qemu has no openat2(2), by which every file below a root is opened"
 # Whole tests, if openat2(2) is missing there.
-WITHOUT_OPENAT2 = {"conf", "server"}
+WITHOUT_OPENAT2 = {"conf", "memory", "server"}
 NO_SPAWN_ERROR = "qemu makes vfork(2) a fork, and posix_spawn(3) then tells no error"
 CANNOT = {
     "test_a_program_that_cannot_be_run": NO_SPAWN_ERROR,

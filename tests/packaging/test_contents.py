@@ -20,9 +20,7 @@ DEBIAN_NAMES = {
     "dbus-daemon": "dbus-daemon",
     "meson": "meson",
     "pkgconfig(cmocka)": "libcmocka-dev",
-    "pkgconfig(json-c)": "libjson-c-dev",
     "pkgconfig(libsystemd)": "libsystemd-dev",
-    "pkgconfig(smartcols)": "libsmartcols-dev",
     "systemd-rpm-macros": "systemd-dev",
 }
 # Each has these of itself: a compiler; the helper, and what says where units go.

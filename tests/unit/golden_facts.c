@@ -136,7 +136,8 @@ static int read_facts(const char *path, char **options, struct file_facts *f)
 		f->signature = (struct signature){0};
 		return 0;
 	}
-	if (str_replace(&f->resolved, path) < 0)
+	f->resolved = f->led_to = strdup(path);
+	if (!f->resolved)
 		return -ENOMEM;
 	return file_facts_identify(f);
 }

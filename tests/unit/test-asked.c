@@ -145,12 +145,12 @@ static void test_rule_18_nobody_answers(void **state)
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
 	if (pid == 0) {
-		_exit(asked_lock_executor(&b->root) < 0 || write(ready[1], "x", 1) != 1 ||
-		      pause() == 0);
+		_exit(state_take_role(&b->root, STATE_ROLE_EXECUTOR, STATE_WAIT) < 0 ||
+		      write(ready[1], "x", 1) != 1 || pause() == 0);
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	assert_false(asked_nobody_answers(&b->root, &old)); /* somebody is at it */
-	assert_int_equal(asked_executor_pid(&b->root), pid);
+	assert_int_equal(state_role_pid(&b->root, STATE_ROLE_EXECUTOR), pid);
 	kill(pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	assert_true(asked_nobody_answers(&b->root, &old));
@@ -257,17 +257,17 @@ static void test_waiting_ends_with_the_word(void **state)
 static void test_rule_18_the_last_sixteen_starts(void **state)
 {
 	struct bench *b = *state;
-	_cleanup_(starts_done) struct starts made = {0}, read = {0};
+	struct starts made = {0}, read = {0};
 
 	for (uint64_t i = 1; i <= STARTS_MAX + 3; i++) {
 		struct start s = {.usec = i,
 				  .end_usec = 2 * i,
-				  .unit = strdup(unit),
+				  .unit = "vsmtp.service",
 				  .reload = i % 2,
 				  .result = START_CANCELED,
-				  .replaced = strdup(i % 2 ? "" : start_id),
-				  .set = strdup(set)};
+				  .set = "0123456789abcdef"};
 
+		(void)snprintf(s.replaced, sizeof(s.replaced), "%s", i % 2 ? "" : start_id);
 		starts_add(&made, &s);
 	}
 	assert_int_equal(record_write_starts(&b->root, &made), 0);
@@ -281,7 +281,6 @@ static void test_rule_18_the_last_sixteen_starts(void **state)
 	assert_int_equal(read.items[0].result, START_CANCELED);
 	assert_true(read.items[1].reload && !read.items[0].reload);
 	put(b, "starts", "format 9\n1\tx\trestart\tdone\t-\tx\t0\n");
-	starts_done(&read);
 	assert_int_equal(record_read_starts(&b->root, &read), 0);
 	assert_int_equal(read.n, 0);
 }

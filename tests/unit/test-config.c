@@ -9,6 +9,18 @@
 
 #include <cmocka.h>
 
+static bool strv_eq(char *const *a, char *const *b)
+{
+	size_t n = strv_len(a);
+
+	if (n != strv_len(b))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(a[i], b[i]) != 0)
+			return false;
+	return true;
+}
+
 struct world {
 	struct config config;
 	struct config_remarks remarks;

@@ -33,7 +33,6 @@ static void scene_done(struct scene *s)
 	world_done(&s->world);
 	unit_facts_done(&s->unit);
 	requests_done(&s->requests);
-	starts_done(&s->starts);
 	buf_done(&s->world_text);
 	free(s->set);
 	free(s->error);
@@ -75,7 +74,9 @@ static bool read_unit(struct scene *s, char *word)
 	return state >= 0;
 }
 
-/* request KIND AGE [replaces=now|other] [unit=NAME] */
+static const struct lock_facts manager = {.path = "/var/lib/dpkg/lock", .pid = 77};
+
+/* request KIND AGE [replaces=now|other] [unit=NAME] [holder=PID] */
 static bool read_request(struct scene *s, char *kind, char **save)
 {
 	static const char *const kinds[] = {"look", "reload", "reload-waits"};
@@ -92,6 +93,10 @@ static bool read_request(struct scene *s, char *kind, char **save)
 		const char *value = strchr(word, '=') ? strchr(word, '=') + 1 : "";
 		char **to = str_after(word, "unit=") ? &q.unit : &q.replaces;
 
+		if (str_after(word, "holder=")) {
+			q.holder = atoi(value);
+			continue;
+		}
 		free(*to);
 		*to = copy(to == &q.unit ? value : str_eq(value, "now") ? INVOCATION : OTHER);
 	}
@@ -114,10 +119,10 @@ static bool read_start(struct scene *s, char *age, char **save)
 			     .end_usec = ago(age),
 			     .reload = kind == 1,
 			     .result = (enum start_result)MAX(result, 0),
-			     .unit = copy(unit ? unit : "vsmtp.service"),
-			     .replaced = copy("-"),
-			     .set = copy(str_eq(set, "now") ? "now" : "other")};
+			     .replaced = "-"};
 
+	(void)snprintf(made.unit, sizeof(made.unit), "%s", unit ? unit : "vsmtp.service");
+	(void)snprintf(made.set, sizeof(made.set), "%s", str_eq(set, "now") ? "now" : "other");
 	starts_add(&s->starts, &made);
 	return kind >= 0 && result >= 0 && set;
 }
@@ -134,6 +139,8 @@ static bool read_line(struct scene *s, char *key, char **save)
 		return read_start(s, word, save);
 	if (str_eq(key, "job"))
 		s->unit.job = true;
+	else if (str_eq(key, "held"))
+		s->facts.lock = &manager;
 	else if (str_eq(key, "own-reload"))
 		s->unit.own_reload = true;
 	else if (str_eq(key, "alias"))
@@ -166,7 +173,7 @@ static bool read_case(const char *text, struct scene *s)
 		char *save = NULL, *key = *line == ' ' ? NULL : strtok_r(line, " ", &save);
 		static const char *const ours[] = {"unit",   "job",       "own-reload", "alias",
 						   "record", "forbidden", "request",    "start",
-						   "settle", "asked",     "unanswered"};
+						   "settle", "asked",     "unanswered", "held"};
 
 		facts = facts && !str_eq(key, "expect:");
 		if (!facts || find(ours, ELEMENTSOF(ours), key) < 0) {
@@ -200,10 +207,8 @@ static void fill_in(struct scene *s)
 		s->unit.forbidden = copy(s->fingerprint);
 	}
 	for (size_t i = 0; i < s->starts.n; i++)
-		if (str_eq(s->starts.items[i].set, "now")) {
-			free(s->starts.items[i].set);
-			s->starts.items[i].set = copy(s->fingerprint);
-		}
+		if (str_eq(s->starts.items[i].set, "now"))
+			memcpy(s->starts.items[i].set, s->fingerprint, sizeof(s->fingerprint));
 }
 
 static int decide_text(const char *text, struct scene *s, char **ret)

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 #include <limits.h>
+#include <sys/auxv.h>
 
 #define PROGRAM "/vsmtp"
 #define _cleanup_facts_ _cleanup_(server_facts_done)
@@ -297,6 +298,22 @@ static void test_rule_05_an_image_s_program_is_not_run(void **state)
 	assert_int_equal(times_asked(w), 0);
 }
 
+/* Where the server is no ELF file, plugins are judged for the machine of the kit itself. */
+static void test_rule_11_the_own_machine(void **state)
+{
+	const char *path = (const char *)(uintptr_t)getauxval(AT_EXECFN);
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	_cleanup_(elf_facts_done) struct elf_facts f = {0};
+	struct server_facts s = {0};
+
+	UNUSED(state);
+	assert_int_equal(elf_read(fd, &f), 0);
+	server_own_machine(&s);
+	assert_int_equal(s.class, f.class);
+	assert_int_equal(s.data, f.data);
+	assert_int_equal(s.machine, f.machine);
+}
+
 static void test_a_real_program_s_elf_facts(void **state)
 {
 	_cleanup_facts_ struct server_facts s = {0}, again = {0};
@@ -409,6 +426,7 @@ int main(void)
 		IN_A_WORLD(test_rule_05_absent_and_unreadable),
 		IN_A_WORLD(test_rule_05_an_untrusted_program_is_never_run),
 		IN_A_WORLD(test_rule_05_an_image_s_program_is_not_run),
+		cmocka_unit_test(test_rule_11_the_own_machine),
 		IN_A_WORLD(test_a_real_program_s_elf_facts),
 		IN_A_WORLD(test_rule_05_the_package_database_s_word),
 	};
