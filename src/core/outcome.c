@@ -86,7 +86,7 @@ size_t outcome_count(const struct outcome *o, enum change_result result)
 
 size_t outcome_count_events(const struct outcome *o)
 {
-	size_t n = o->names_written;
+	size_t n = 0;
 
 	for (size_t i = 0; i < o->n_changes; i++)
 		if (o->changes[i].result == CHANGE_DONE)

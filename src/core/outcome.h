@@ -37,7 +37,7 @@ struct outcome {
 	int directory_error;           /* making it or taking it over failed: errno */
 	int sync_error;  /* fsync failed: the changes are there, and may not survive a crash */
 	int names_error; /* the record of names could not be written */
-	unsigned names_written; /* how often */
+	bool names_written;
 	struct change *changes;
 	size_t n_changes;
 	char *texts;    /* of what was not told before */

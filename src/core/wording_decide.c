@@ -25,7 +25,10 @@ void word_owed(struct buf *b, const struct unit_facts *u, const struct owed *o)
 		buf_add(b, not_running[u->state]);
 		return;
 	}
-	buf_add(b, words[o->why]);
+	if (o->why == OWED_NOTHING && u->state == UNIT_CHANGING)
+		buf_add(b, "starting, stopping or reloading; nothing is owed");
+	else
+		buf_add(b, words[o->why]);
 	if (o->why == OWED_NOT_KNOWN)
 		word_error(b, u->error);
 	else if (o->why == OWED_SET_CHANGED || o->why == OWED_NEWER)

@@ -43,10 +43,11 @@ struct manager {
 	uint64_t rest_usec;   /* until then no event makes us look */
 	uint64_t mounts_usec; /* and none of the mount table before then */
 	struct surroundings around;
-	bool news;     /* what inotify told of matters */
-	size_t own;    /* events to come of links that we changed: looked at when it is quiet */
-	uint64_t idle; /* struct pass_how */
-	char *reload;  /* what is known of the reload, for the state line */
+	bool news;      /* what inotify told of matters */
+	size_t own;     /* events to come of links that we changed: looked at when it is quiet; */
+	bool own_names; /* also those of the record, if we wrote it */
+	uint64_t idle;  /* struct pass_how */
+	char *reload;   /* what is known of the reload, for the state line */
 	int daemon_fd;
 	uint64_t failed_usec; /* how long what failed has to wait, 0: nothing did */
 	bool quiet_clock;     /* the limit was reported */
@@ -211,7 +212,6 @@ static int run(struct manager *m, enum pass_flags flags, struct pass *p)
 	return pass_run(&how, p);
 }
 
-/* Looks, and puts the links right. */
 static int one_pass(struct manager *m)
 {
 	_cleanup_(pass_done) struct pass p = {0};
@@ -219,6 +219,7 @@ static int one_pass(struct manager *m)
 	int r = run(m, PASS_CHANGE | PASS_LOG, &p);
 
 	m->own = p.seen.held || m->restart.failures > 0 ? 0 : outcome_count_events(&p.outcome);
+	m->own_names = m->own > 0 && p.outcome.names_written;
 	m->rest_usec = 2 * clock_usec(CLOCK_MONOTONIC) - begun;
 	if (r >= 0)
 		r = mind_the_clock(m, &p);
@@ -296,8 +297,9 @@ static int on_news(void *userdata, unsigned subject, const char *dir, const char
 		doubt_all(m); /* what a package manager did may be beyond all watches */
 	else
 		r = observer_doubt(m->observer, subject, dir, name);
-	own = m->own > 0 && r > 0 && name && (subject == WATCH_LINKS || subject == WATCH_NAMES);
-	m->own -= own && !name_is_temporary(name);
+	own = r > 0 && name &&
+	      ((subject == WATCH_LINKS && m->own > 0) || (subject == WATCH_NAMES && m->own_names));
+	m->own -= own && subject == WATCH_LINKS && !name_is_temporary(name);
 	m->news = m->news || (r > 0 && !own);
 	return MIN(r, 0);
 }
@@ -311,7 +313,7 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 		return r;
 	m->news = false;
 	r = watch_read(m->watch, on_news, m);
-	m->own = 0;
+	m->own = m->own_names = 0;
 	if (r < 0)
 		log_errno(LOG_ERR, r, "Cannot read inotify events; looking at everything");
 	if (r != 0)
@@ -328,14 +330,13 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 static int on_mounts(sd_event_source *s, int fd _unused_, uint32_t events _unused_, void *userdata)
 {
 	struct manager *m = userdata;
-	uint64_t begun = clock_usec(CLOCK_MONOTONIC), ended;
+	uint64_t begun = clock_usec(CLOCK_MONOTONIC);
 	int r = rest_is_over(&m->rest, m->mounts_usec, s);
 
 	if (r <= 0)
 		return r;
 	r = watch_mounts_moved(m->watch);
-	ended = clock_usec(CLOCK_MONOTONIC);
-	m->mounts_usec = ended + MOUNTS_REST * (ended - begun);
+	m->mounts_usec = (MOUNTS_REST + 1) * clock_usec(CLOCK_MONOTONIC) - MOUNTS_REST * begun;
 	if (r == 0)
 		return 0;
 	doubt_all(m);
@@ -423,8 +424,7 @@ static int start(struct manager *m, enum server_flags flags)
 	r = watch_new(m->root, &m->watch);
 	if (r < 0)
 		return log_errno(LOG_ERR, r,
-				 "Cannot use inotify (raise the sysctl "
-				 "fs.inotify.max_user_instances)");
+				 "Cannot use inotify (raise sysctl fs.inotify.max_user_instances)");
 	observer_set_watch(m->observer, m->watch);
 	doubt_all(m);
 	restart_init(&m->restart, 0, 0);

@@ -23,9 +23,9 @@ enum pass_flags {
 	PASS_CLEAN = 1 << 3,       /* takes all links of ours away instead */
 	PASS_NOTHING_NEW = 1 << 4, /* makes no link and no directory */
 	PASS_LOOK_AGAIN = 1 << 5,  /* behind its own changes */
-	PASS_ANSWER = 1 << 8, /* somebody waits to be told what has changed since the last time */
+	PASS_ANSWER = 1 << 6, /* somebody waits to be told what has changed since the last time */
 	PASS_LOG = 1 << 7,    /* the changes to the log; else their maker shows them itself */
-	PASS_FORBID = 1 << 6, /* a policy leaves the reload to a person: written down */
+	PASS_FORBID = 1 << 8, /* a policy leaves the reload to a person: written down */
 };
 
 struct pass {

@@ -143,6 +143,15 @@ static bool lacks_hook(const struct units *u)
 	return false;
 }
 
+/* Whether mail will run is not seen before it does. */
+static const char *between_states(const struct units *u)
+{
+	for (size_t i = 0; i < u->n; i++)
+		if (u->items[i].unit.state == UNIT_CHANGING)
+			return u->items[i].unit.name;
+	return NULL;
+}
+
 /* Returns its colour. */
 static enum colour word_headline(struct buf *b, const struct status *s)
 {
@@ -178,6 +187,9 @@ static enum colour word_headline(struct buf *b, const struct status *s)
 			   owed_word(&s->units));
 	if (b->len == before && lacks_hook(&s->units))
 		buf_add(b, "links are right; the start hook is not in force");
+	if (b->len == before && between_states(&s->units))
+		buf_printf(b, "links are right; %s is starting, stopping or reloading",
+			   between_states(&s->units));
 	if (b->len > before)
 		return COLOUR_WARN;
 	buf_add(b, "in sync");

@@ -307,7 +307,7 @@ static int write_names_first(struct applier *a, const struct snapshot *s, const 
 		r = state_write_names(a->root, &first);
 	remembered_names_done(&first);
 	a->out.names_error = r < 0 ? -r : 0;
-	a->out.names_written += r >= 0;
+	a->out.names_written |= r >= 0;
 	a->unrecorded = a->out.names_error;
 	return r == -ENOMEM ? r : 0;
 }
@@ -330,7 +330,7 @@ int apply(const struct root *r, const struct config *c, const struct snapshot *s
 		}
 		if (k >= 0 && p->names_changed && !a.out.names_error) {
 			a.out.names_error = -state_write_names(a.root, &p->names);
-			a.out.names_written += a.out.names_error == 0;
+			a.out.names_written |= a.out.names_error == 0;
 		}
 		fd_close(a.fd);
 	}

@@ -156,6 +156,18 @@ def test_rule_18_a_start_without_its_hook_is_told(tree, where, lines, cause):
         assert hook_words(host)[0] is None
 
 
+def test_rule_18_between_two_states_is_not_in_sync(tree, where):
+    """Nobody has seen yet that it will run."""
+    tree.config(bus.CONFIG_QUICK)
+    owe(tree, "first")
+    with bus.Host(tree, where) as host:
+        host.apply(f"{UNIT} active activating")
+        _, summary, in_sync = hook_words(host)
+        assert summary == f"links are right; {UNIT} is starting, stopping or reloading" and not in_sync
+        host.apply(f"{UNIT} active active")
+        assert hook_words(host)[1:] == ("in sync", True)
+
+
 def test_rule_18_a_kit_that_came_later_waits_for_the_next_start(tree, where):
     """Nothing is wrong then: in sync, with a line that says what is so, until the next start."""
     tree.config(bus.CONFIG_QUICK)

@@ -110,6 +110,7 @@ def test_rule_18_what_the_start_hook_recorded_counts_and_not_file_times(served):
     served.sh(f"ln -s {FILE} {kit.LINKS}/../new && mv -T {kit.LINKS}/../new {LINK}")
     served.plugin("mysql", tag="first")
     served.wait_starts(3)
+    assert served.ctl_json("status")["in-sync"]
 
 
 def test_rule_18_a_hard_link_to_a_plugin_restarts_nobody(served):

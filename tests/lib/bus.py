@@ -60,10 +60,14 @@ class Bus:
         self.processes = []
         (self.dir / "conf").write_text(CONFIG.format(address=self.address))
         self._spawn("dbus-daemon", "--nofork", f"--config-file={self.dir}/conf")
-        kit.wait_until(self._answers, what="the bus")
-        if manager:
-            self._spawn(DOUBLE, self.log_path, *lines)
-            self.wait("ready")
+        try:
+            kit.wait_until(self._answers, what="the bus")
+            if manager:
+                self._spawn(DOUBLE, self.log_path, *lines)
+                self.wait("ready")
+        except BaseException:
+            self.close()
+            raise
 
     def _answers(self):
         """The socket is there a little before anybody listens."""
