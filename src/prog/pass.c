@@ -207,7 +207,7 @@ static int forbid(const struct root *root, const struct pass *p)
 /* A record that is damaged says of no name whose it is: people may read it, the next is a new one. */
 static int begin_names_anew(const struct pass_how *how, struct pass *p)
 {
-	int r = fs_rename(how->root, STATE_NAMES, STATE_FILE_NAMES ".damaged");
+	int r = fs_rename(how->root, STATE_NAMES, STATE_FILE_NAMES_DAMAGED);
 
 	if (r < 0) {
 		log_errno(LOG_WARNING, r, "Cannot put aside the damaged " STATE_NAMES);

@@ -13,7 +13,8 @@
 
 #define STATE_RUN_DIR "/run/vsmtp-plugind"
 #define STATE_VAR_DIR "/var/lib/vsmtp-plugind"
-#define STATE_FILE_NAMES "names" /* in the state directory */
+#define STATE_FILE_NAMES "names" /* in the state directory; likewise, if it was damaged: */
+#define STATE_FILE_NAMES_DAMAGED "names.damaged"
 #define STATE_NAMES STATE_VAR_DIR "/" STATE_FILE_NAMES
 
 /* Makes the run directory (and with --root what leads to it) if it is not there and may be ours;
