@@ -391,7 +391,7 @@ static int add_sources(struct manager *m)
 		r = sd_event_add_time(m->loop, &m->clock, CLOCK_MONOTONIC, USEC_INFINITY,
 				      USEC_PER_SEC, on_clock, m);
 	if (r >= 0)
-		r = rest_init(&m->rest, m->loop);
+		r = rest_init(&m->rest, m->loop, m->mounts, on_mounts, m);
 	if (r >= 0)
 		r = holder_init(&m->holder, m->loop, on_clock, m);
 	if (r >= 0)
