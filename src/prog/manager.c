@@ -325,7 +325,7 @@ static int on_inotify(sd_event_source *s, int fd _unused_, uint32_t events _unus
 }
 
 /* The table is read at a bounded rate: a machine with thousands of mounts changes it always. */
-#define MOUNTS_REST 20
+#define MOUNTS_REST 40
 
 static int on_mounts(sd_event_source *s, int fd _unused_, uint32_t events _unused_, void *userdata)
 {
