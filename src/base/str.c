@@ -380,6 +380,13 @@ uint64_t str_hash(uint64_t state, const void *data, size_t len)
 	return state;
 }
 
+int str_hash_cmp(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
 size_t str_lower_bound(const void *items, size_t n, size_t size, size_t offset, const char *key)
 {
 	size_t low = 0, high = n;

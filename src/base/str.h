@@ -80,6 +80,8 @@ size_t str_lower_bound(const void *items, size_t n, size_t size, size_t offset, 
 /* 64-bit FNV-1a, continued from `state` (start with STR_HASH_INIT). Not for hostile collisions. */
 #define STR_HASH_INIT 0xcbf29ce484222325ULL
 uint64_t str_hash(uint64_t state, const void *data, size_t len);
+/* Orders hashes, for qsort(3) and bsearch(3). */
+int str_hash_cmp(const void *a, const void *b) _nonnull_all_;
 
 static inline void strv_freep(char ***l)
 {

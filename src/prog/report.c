@@ -71,13 +71,6 @@ struct saying {
 	int error;
 };
 
-static int compare_hashes(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* Is it new? */
 static bool note(struct saying *s, uint64_t hash)
 {
@@ -88,7 +81,7 @@ static bool note(struct saying *s, uint64_t hash)
 	else
 		s->now[s->n++] = hash;
 	return r->n_said == 0 ||
-	       !bsearch(&hash, r->said, r->n_said, sizeof(*r->said), compare_hashes);
+	       !bsearch(&hash, r->said, r->n_said, sizeof(*r->said), str_hash_cmp);
 }
 
 /* What stands in the buffer, which is emptied. */
@@ -170,7 +163,7 @@ int report_pass(struct report *r, const struct pass *p)
 		free(s.now);
 		return s.error;
 	}
-	qsort(s.now, s.n, sizeof(*s.now), compare_hashes);
+	qsort(s.now, s.n, sizeof(*s.now), str_hash_cmp);
 	free(r->said);
 	r->said = s.now;
 	r->n_said = s.n;

@@ -7,16 +7,9 @@
 
 static struct fact *add(struct doc *d, enum fact_kind kind, const char *key)
 {
-	if (d->n == d->room) {
-		size_t room = d->room ? d->room * 2 : 64;
-		struct fact *grown = reallocarray(d->facts, room, sizeof(*grown));
-
-		if (!grown) {
-			d->text.failed = true;
-			return NULL;
-		}
-		d->facts = grown;
-		d->room = room;
+	if (GROW(d->facts, d->n) < 0) {
+		d->text.failed = true;
+		return NULL;
 	}
 	d->facts[d->n] =
 		(struct fact){.kind = kind, .key = key, .hidden = d->hidden, .at = d->text.len};

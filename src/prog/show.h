@@ -70,7 +70,7 @@ struct fact {
 /* Failures are remembered, and doc_show() reports them. Zero-initialise. */
 struct doc {
 	struct fact *facts;
-	size_t n, room;
+	size_t n;
 	struct buf text;
 	bool hidden; /* people do not see what is added while this is set */
 };

@@ -157,6 +157,7 @@ static enum colour word_headline(struct buf *b, const struct status *s)
 {
 	const struct pass *p = &s->pass;
 	size_t pending = plan_changes(&p->plan), start = b->len, before;
+	const char *unit = between_states(&s->units);
 	_cleanup_buf_ struct buf trouble = BUF_INIT;
 
 	word_trouble(&trouble, &p->config, &p->seen, &p->plan);
@@ -187,9 +188,8 @@ static enum colour word_headline(struct buf *b, const struct status *s)
 			   owed_word(&s->units));
 	if (b->len == before && lacks_hook(&s->units))
 		buf_add(b, "links are right; the start hook is not in force");
-	if (b->len == before && between_states(&s->units))
-		buf_printf(b, "links are right; %s is starting, stopping or reloading",
-			   between_states(&s->units));
+	if (b->len == before && unit)
+		buf_printf(b, "links are right; %s is starting, stopping or reloading", unit);
 	if (b->len > before)
 		return COLOUR_WARN;
 	buf_add(b, "in sync");

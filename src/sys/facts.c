@@ -92,11 +92,6 @@ static bool is_being_written(int fd)
 	return false;
 }
 
-static bool is_fatal(int error)
-{
-	return error == ENOMEM || error == EMFILE || error == ENFILE;
-}
-
 /* Reads one opened regular file. */
 static int read_file(int fd, struct file_facts *f)
 {
@@ -106,7 +101,7 @@ static int read_file(int fd, struct file_facts *f)
 
 	f->being_written = is_being_written(fd);
 	r = elf_read(fd, &f->elf);
-	if (r < 0 && is_fatal(-r))
+	if (fs_is_fatal(r))
 		return r;
 	if (r < 0)
 		f->read_error = -r;
@@ -139,11 +134,11 @@ static int learn(const struct facts_place *p, const struct stat *st, struct file
 		else
 			fd = openat(p->dir_fd, p->file, flags | O_CLOEXEC);
 		if (fd < 0) {
-			int e = f->followed ? -fd : errno;
+			int e = f->followed ? fd : -errno;
 
-			if (is_fatal(e))
-				return -e;
-			f->read_error = e;
+			if (fs_is_fatal(e))
+				return e;
+			f->read_error = -e;
 		} else if (fstat(fd, &now) < 0) {
 			return -errno;
 		} else {

@@ -96,11 +96,6 @@ void dirs_done(struct observer *o);
 int dirs_doubt_version(struct observer *o, size_t store, const char *version) _must_check_;
 
 void look_done(struct look *l);
-/* Errors that say that we could not look, not what is there. */
-static inline bool look_is_fatal(int r)
-{
-	return r == -ENOMEM || r == -EMFILE || r == -ENFILE;
-}
 static inline uint64_t look_hash(const char *path)
 {
 	return str_hash(STR_HASH_INIT, path, strlen(path));

@@ -221,7 +221,7 @@ static int look_entries(struct look *l, int fd)
 	_cleanup_strv_ char **names = NULL;
 	int r = fs_list(fd, &names);
 
-	if (look_is_fatal(r))
+	if (fs_is_fatal(r))
 		return r;
 	strv_free(TAKE_PTR(links->leftovers));
 	for (size_t i = 0; i < links->n; i++)
@@ -339,17 +339,10 @@ static int look_directory(struct look *l)
 	return 0;
 }
 
-static int compare_hashes(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static bool is_changed(const struct look *l, uint64_t hash)
 {
 	return l->n_changed > 0 &&
-	       bsearch(&hash, l->changed, l->n_changed, sizeof(*l->changed), compare_hashes);
+	       bsearch(&hash, l->changed, l->n_changed, sizeof(*l->changed), str_hash_cmp);
 }
 
 static bool has_changed(const struct look *l, const struct link *k)
@@ -365,7 +358,7 @@ static int doubt_by_candidates(struct look *l)
 	int r = 0;
 
 	if (l->n_changed > 1)
-		qsort(l->changed, l->n_changed, sizeof(*l->changed), compare_hashes);
+		qsort(l->changed, l->n_changed, sizeof(*l->changed), str_hash_cmp);
 	for (size_t i = 0; r >= 0 && i < l->s->links.n; i++) {
 		struct link *k = &l->s->links.items[i];
 		const struct candidate *leads_to;
@@ -405,7 +398,7 @@ int look_links(struct look *l)
 	if (o->links.n == 0)
 		return 0;
 	fd = root_open_path(o->root, l->c->links, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-	if (look_is_fatal(fd))
+	if (fs_is_fatal(fd))
 		return fd;
 	if (l->s->links.state != LINKS_FINE || fd < 0 || fstat(fd, &st) < 0 ||
 	    st.st_dev != l->s->links.device || st.st_ino != l->s->links.inode)

@@ -101,7 +101,7 @@ static int see_impostor(struct look *l, struct dir *d)
 		return 0;
 	fd = root_open_path(l->o->root, store->path, O_PATH | O_DIRECTORY);
 	if (fd < 0)
-		return look_is_fatal(fd) ? fd : 0; /* its own event tells */
+		return fs_is_fatal(fd) ? fd : 0; /* its own event tells */
 	d->waits = fstatat(fd, d->version, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 	return look_entry(l, store, fd, d->version, FACTS_ANEW);
 }
@@ -135,7 +135,7 @@ static int see_dir(struct look *l, size_t at)
 		r = see_impostor(l, &o->dirs[at]);
 	if (r >= 0 && o->dirs[at].error == 0) {
 		r = fs_list(fd, &names);
-		if (look_is_fatal(r))
+		if (fs_is_fatal(r))
 			return r;
 		o->dirs[at].error = r < 0 ? -r : 0;
 		r = 0;
@@ -156,7 +156,7 @@ static int enter(const struct look *l, const struct dir *d)
 	_cleanup_close_ int fd = root_open_path(l->o->root, d->path, O_PATH | O_DIRECTORY);
 	struct stat st;
 
-	if (look_is_fatal(fd))
+	if (fs_is_fatal(fd))
 		return fd;
 	if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != d->device || st.st_ino != d->inode)
 		return -ESTALE;
@@ -200,7 +200,7 @@ static int see_unfinished(struct look *l)
 				continue;
 			fd = fd >= 0 ? fd : enter(l, d);
 			if (fd < 0) /* its own event tells */
-				r = look_is_fatal(fd) ? fd : 0;
+				r = fs_is_fatal(fd) ? fd : 0;
 			else
 				r = look_entry(l, d, fd, rest, FACTS_IF_CHANGED);
 		}

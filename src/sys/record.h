@@ -3,8 +3,9 @@
 
 /* What is remembered of the server's units, in the run directory, gone with a reboot, which loads
  * everything anew: the loaded set of each unit's last start, what a policy forbade, our last
- * starts, what the daemon has asked about, and what nobody was told of. Each begins with the number of its format; one of
- * another format is not known, as if it were not there, and nobody deletes it for that.
+ * starts, what the daemon has asked about, and what nobody was told of. Each begins with the number
+ * of its format; one of another format is not known, as if it were not there, and nobody deletes it
+ * for that.
  *
  * Knows: those files' places and form. Must not know: what any of them leads to. Owns: nothing. */
 
