@@ -369,6 +369,16 @@ int str_unescape(const char *s, size_t len, char **ret)
 	return buf_take(&b, ret);
 }
 
+int str_unescape_here(char *s)
+{
+	_cleanup_free_ char *plain = NULL;
+	int r = strchr(s, '\\') ? str_unescape(s, strlen(s), &plain) : 0;
+
+	if (plain)
+		memcpy(s, plain, strlen(plain) + 1);
+	return r;
+}
+
 uint64_t str_hash(uint64_t state, const void *data, size_t len)
 {
 	const unsigned char *p = data;

@@ -72,6 +72,8 @@ int buf_take(struct buf *b, char **ret) _must_check_ _nonnull_all_;
 char *str_escape(const char *s);
 /* Undoes str_escape. -EINVAL if the text is none, -ENOMEM. */
 int str_unescape(const char *s, size_t len, char **ret) _must_check_ _nonnull_all_;
+/* The same in its place. */
+int str_unescape_here(char *s) _must_check_ _nonnull_all_;
 
 /* In n items of that size, sorted by the text that the pointer at `offset` in each leads to: the
  * position of the first whose text is not below `key`. */

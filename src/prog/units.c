@@ -59,9 +59,9 @@ int units_read(const struct root *r, const struct pass *p, const struct units_so
 		k = asked_read(r, &u.requests);
 	if (k >= 0)
 		k = record_read_starts(r, &u.starts);
-	if (k >= 0)
-		k = pkglock_ask(r, &u.lock);
-	if (k == -EACCES) /* an ordinary user may not ask */
+	if (k >= 0 || k == -EACCES)
+		k = u.lock_error = pkglock_ask(r, &u.lock);
+	if (k == -EACCES)
 		k = 0;
 	if (k < 0)
 		return k;

@@ -22,7 +22,8 @@ struct units {
 	char *set; /* the loaded set of now */
 	struct requests requests;
 	struct starts starts;
-	struct lock_facts lock; /* the package manager's that is at work */
+	struct lock_facts lock; /* the package manager's that is at work ... */
+	int lock_error;         /* ... or -EACCES: an ordinary user may not ask */
 };
 
 void units_done(struct units *u);

@@ -2,7 +2,6 @@
 /* status: the most important thing first, then the facts. */
 #include "prog/ctl.h"
 
-#include "sys/pkglock.h"
 #include "sys/state.h"
 
 #include <time.h>
@@ -35,10 +34,9 @@ struct status {
 	int daemon; /* its pid, or 0 */
 	char *daemon_text;
 	struct lock_facts lock; /* who is at work on packages */
-	int lock_error;
-	char *lock_path;       /* if only the daemon's word is known */
-	uint64_t waiting_usec; /* since when the daemon waits for it, 0: it does not */
-	struct buf nobody;     /* answers: why, or nothing */
+	char *lock_path;        /* if only the daemon's word is known */
+	uint64_t waiting_usec;  /* since when the daemon waits for it, 0: it does not */
+	struct buf nobody;      /* answers: why, or nothing */
 };
 
 static void status_done(struct status *s)
@@ -70,36 +68,33 @@ static void count(struct status *s)
 }
 
 /* Who holds a package manager's lock, as it is now; who may not ask has the daemon's word. */
-static int look_lock(struct ctl *c, const char *daemon, struct status *s)
+static void look_lock(const char *daemon, struct status *s)
 {
 	_cleanup_free_ char *since = ctl_text_value(daemon, "held-since");
 	_cleanup_free_ char *pid = NULL, *command = NULL;
 
-	s->lock_error = pkglock_ask(&c->root, &s->lock);
-	if (s->lock_error == -ENOMEM)
-		return -ENOMEM;
-	if (!since || (!s->lock_error && !s->lock.path))
-		return 0;
+	s->lock = s->units.lock;
+	if (!since || (!s->units.lock_error && !s->lock.path))
+		return;
 	s->waiting_usec = strtoull(since, NULL, 10);
-	if (!s->lock_error)
-		return 0;
+	if (!s->units.lock_error)
+		return;
 	s->lock_path = ctl_text_value(daemon, "held-lock");
 	pid = ctl_text_value(daemon, "held-pid");
 	command = ctl_text_value(daemon, "held-command");
 	s->lock.path = s->lock_path;
 	s->lock.pid = pid ? (int)strtol(pid, NULL, 10) : 0;
 	(void)snprintf(s->lock.command, sizeof(s->lock.command), "%s", command ? command : "");
-	return 0;
 }
 
-static int read_texts(struct ctl *c, struct status *s)
+static void read_texts(struct ctl *c, struct status *s)
 {
 	_cleanup_free_ char *daemon = NULL;
 
 	s->daemon = state_role_pid(&c->root, STATE_ROLE_DAEMON);
 	if (s->daemon > 0 && state_read_text(&c->root, STATE_FILE_STATUS, &daemon) >= 0 && daemon)
 		s->daemon_text = ctl_text_value(daemon, "state");
-	return look_lock(c, daemon, s);
+	look_lock(daemon, s);
 }
 
 static int status_look(struct ctl *c, struct status *s)
@@ -110,11 +105,11 @@ static int status_look(struct ctl *c, struct status *s)
 		r = ctl_units(c, &s->pass, &s->units);
 	if (r >= 0)
 		r = ctl_word_nobody(&s->nobody, c);
-	if (r >= 0)
-		r = read_texts(c, s);
-	if (r >= 0)
-		count(s);
-	return r;
+	if (r < 0)
+		return r;
+	read_texts(c, s);
+	count(s);
+	return 0;
 }
 
 /* ---- the first line ---- */
@@ -273,7 +268,7 @@ static void doc_unseen(struct doc *d, const struct ctl *c, const struct status *
 	if (geteuid() != 0)
 		buf_add(doc_add(d, &faces[NOT_SEEN]),
 			"whether a file is being written (only root can ask)");
-	if (s->lock_error && !s->lock.path)
+	if (s->units.lock_error && !s->lock.path)
 		buf_add(doc_add(d, &faces[NOT_SEEN]),
 			"whether a package manager is at work (only root can ask)");
 	if (c->manager_error)

@@ -103,9 +103,9 @@ int answer_write(const struct root *r, const struct answer *a)
 /* 0 (also for a line that is none) or -ENOMEM. */
 static int parse_line(char *line, struct answer *to)
 {
-	_cleanup_free_ char *text = NULL;
 	struct answered a = {0};
 	char *field[5];
+	int k;
 
 	if (!str_fields(line, field, ELEMENTSOF(field)))
 		return 0;
@@ -113,11 +113,12 @@ static int parse_line(char *line, struct answer *to)
 	for (size_t i = 0; i < DECIDE_WHY_MAX; i++)
 		if (str_eq(field[2], decide_why_to_string((enum decide_why)i)))
 			a.why = (enum decide_why)i;
-	if (a.word == ANSWER_WORD_MAX || str_unescape(field[4], strlen(field[4]), &text) < 0)
-		return 0;
+	k = str_unescape_here(field[4]);
+	if (k < 0 || a.word == ANSWER_WORD_MAX)
+		return k == -ENOMEM ? k : 0;
 	a.until_usec = strtoull(field[3], NULL, 10);
 	a.name = field[0];
-	a.text = text;
+	a.text = field[4];
 	return answer_add(to, &a);
 }
 

@@ -231,16 +231,6 @@ int record_add_untold(const struct root *r, const struct outcome *o)
 	return write(fd, b.data, b.len) < 0 ? -errno : 0;
 }
 
-/* Makes a field plain in its place; one that is empty is none. */
-static int take_field(char *field, const char **ret)
-{
-	_cleanup_free_ char *plain = NULL;
-	int k = *field ? str_unescape(field, strlen(field), &plain) : 0;
-
-	*ret = plain ? memcpy(field, plain, strlen(plain) + 1) : NULL;
-	return k;
-}
-
 /* 0 (also for a line that is none) or -ENOMEM. */
 static int parse_untold(char *line, struct outcome *to)
 {
@@ -259,10 +249,11 @@ static int parse_untold(char *line, struct outcome *to)
 	c.renamed = flags & 1;
 	c.restored = flags & 2;
 	for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
-		int k = take_field(field[2 + i], texts[i]);
+		int k = str_unescape_here(field[2 + i]);
 
 		if (k < 0)
 			return k == -ENOMEM ? k : 0;
+		*texts[i] = *field[2 + i] ? field[2 + i] : NULL;
 	}
 	return c.name ? outcome_join(to, &c) : 0;
 }

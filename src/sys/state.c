@@ -198,7 +198,6 @@ static int parse_line(char *line, struct remembered_names *n)
 {
 	const char *format = str_after(line, NAMES_FORMAT);
 	struct remembered m = {.key = line};
-	_cleanup_free_ char *plain = NULL;
 	char *field[3], *link;
 	int r;
 
@@ -207,9 +206,7 @@ static int parse_line(char *line, struct remembered_names *n)
 	if (!str_fields(line, field, ELEMENTSOF(field)))
 		return -EBADMSG;
 	link = field[2];
-	r = strchr(link, '\\') ? str_unescape(link, strlen(link), &plain) : 0;
-	if (plain)
-		memcpy(link, plain, strlen(plain) + 1);
+	r = str_unescape_here(link);
 	if (r == -EINVAL || (r >= 0 && (!*link || strchr(link, '/') || !name_is_valid(line))))
 		return -EBADMSG;
 	if (r < 0)
