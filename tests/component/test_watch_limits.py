@@ -197,6 +197,22 @@ def test_rule_16_it_arms_before_it_looks(served, tmp_path):
 
 
 @pytest.mark.skipif(not world.can_strace(), reason="strace cannot trace here")
+def test_rule_16_a_mount_in_the_rest_from_another_is_not_lost(served, tmp_path):
+    """poll(2) tells of it once, and is asked while nothing may be looked at."""
+    elsewhere, store = served.tree.mkdir("/srv/m"), served.tree / kit.STORE
+    slow = ("-e", "trace=lseek", "-e", "inject=lseek:delay_exit=50000")
+    with world.Strace(served.pid, tmp_path, *slow) as trace:
+        world.mount("-t", "tmpfs", "kit", elsewhere)
+        kit.wait_until(lambda: trace.calls() and world.is_quiet(served.pid), what="rest")
+        world.mount("-t", "tmpfs", "-o", "mode=0755", "kit", store)
+    try:
+        served.wait_links({})
+    finally:
+        world.umount(store)
+        world.umount(elsewhere)
+
+
+@pytest.mark.skipif(not world.can_strace(), reason="strace cannot trace here")
 def test_rule_16_the_mount_table_is_read_at_a_bounded_rate(served, tmp_path):
     """Mounts come and go elsewhere, all the time: most of that is not looked at."""
     place = os.fsencode(served.tree.mkdir("/srv/m"))
